@@ -1,0 +1,22 @@
+/**
+ * Named places where a drill may kill the process: a driver or the runtime passes each by name, and by default nothing happens.
+ *
+ * Invariant: a failpoint has no effect on what the program does other than that the program may end there.
+ */
+export type Failpoint = (name: string) => void
+
+export const noFailpoint: Failpoint = () => {}
+
+/**
+ * Reads `name:nth`: the process ends itself with SIGKILL when it passes `name` for the nth time (from 1).
+ * The command line hands in MILLRACE_FAILPOINT; nothing else reads it.
+ */
+export function killAtFailpoint(setting: string, kill: () => void): Failpoint {
+  const [name = '', nth = '1'] = setting.split(':')
+  let remaining = Number(nth)
+  return (passed) => {
+    if (passed !== name) return
+    remaining -= 1
+    if (remaining === 0) kill()
+  }
+}
