@@ -1,0 +1,3 @@
+/** Ordered bytes at a known position, and the write buffers over them. Loads no backend: ask for those by name. */
+export * from './store.ts'
+export * from './task-store.ts'
