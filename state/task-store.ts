@@ -119,7 +119,10 @@ export interface SuppressTaskStore extends TaskStore {
   /** Time of the oldest entry; Infinity when empty. */
   readonly oldestTimeMs: number
   /** Adds or replaces: an existing key keeps its place in time and its prior value. False if the change was already there. */
-  put(timeMs: number, change: Omit<BufferedChange, 'priorValue'> & { readonly priorValue?: Uint8Array | null }): void
+  put(
+    timeMs: number,
+    change: Omit<BufferedChange, 'priorValue'> & { readonly priorValue?: Uint8Array | null },
+  ): void
   get(key: Uint8Array): BufferedChange | undefined
   /** Removes and returns the oldest entry. */
   takeOldest(): { readonly timeMs: number; readonly change: BufferedChange } | undefined

@@ -19,7 +19,14 @@ export type PairMapper = (value: unknown, key: unknown) => readonly [key: unknow
 export type TimestampExtractor = {
   readonly name: string
   extract(
-    record: { readonly key: unknown; readonly value: unknown; readonly timestampMs: number; readonly offset: number; readonly topic: string; readonly partition: number },
+    record: {
+      readonly key: unknown
+      readonly value: unknown
+      readonly timestampMs: number
+      readonly offset: number
+      readonly topic: string
+      readonly partition: number
+    },
     partitionTimeMs: number,
   ): number
 }
@@ -55,8 +62,20 @@ interface StoreCommon {
 }
 
 export type StoreSpec =
-  | (StoreCommon & { readonly kind: 'key-value'; readonly key: AnySerde; readonly value: AnySerde; /** Rows are ts(8) ‖ value. */ readonly timestamped: boolean })
-  | (StoreCommon & { readonly kind: 'window'; readonly key: AnySerde; readonly value: AnySerde; readonly sizeMs: number; readonly retentionMs: number; /** An index window → keys is kept for closing. */ readonly onClose: boolean })
+  | (StoreCommon & {
+      readonly kind: 'key-value'
+      readonly key: AnySerde
+      readonly value: AnySerde
+      /** Rows are ts(8) ‖ value. */ readonly timestamped: boolean
+    })
+  | (StoreCommon & {
+      readonly kind: 'window'
+      readonly key: AnySerde
+      readonly value: AnySerde
+      readonly sizeMs: number
+      readonly retentionMs: number
+      /** An index window → keys is kept for closing. */ readonly onClose: boolean
+    })
   | (StoreCommon & { readonly kind: 'suppress'; readonly key: AnySerde; readonly value: AnySerde })
   | (StoreCommon & { readonly kind: 'dedupe'; readonly withinMs: number })
 
@@ -112,29 +131,92 @@ export type OperatorNode = NodeCommon &
     /** The filter in front of a repartition sink: drops null keys without a count. */
     | { readonly kind: 'drop-null-keys' }
     | { readonly kind: 'map'; readonly mapper: PairMapper }
-    | { readonly kind: 'flat-map'; readonly mapper: (value: unknown, key: unknown) => Iterable<readonly [unknown, unknown]> }
+    | {
+        readonly kind: 'flat-map'
+        readonly mapper: (value: unknown, key: unknown) => Iterable<readonly [unknown, unknown]>
+      }
     | { readonly kind: 'map-values'; readonly mapper: ValueMapper }
-    | { readonly kind: 'flat-map-values'; readonly mapper: (value: unknown, key: unknown) => Iterable<unknown> }
+    | {
+        readonly kind: 'flat-map-values'
+        readonly mapper: (value: unknown, key: unknown) => Iterable<unknown>
+      }
     | { readonly kind: 'select-key'; readonly mapper: ValueMapper }
-    | { readonly kind: 'peek'; readonly action: (value: unknown, key: unknown) => void; readonly ends: boolean }
+    | {
+        readonly kind: 'peek'
+        readonly action: (value: unknown, key: unknown) => void
+        readonly ends: boolean
+      }
     /** Merge, branch target and repartition pass-through: forwards what it gets. */
     | { readonly kind: 'pass' }
     /** Sends a record to the child whose predicate is first true; children in the order of predicates, then the default. */
-    | { readonly kind: 'branch'; readonly predicates: readonly Predicate[]; readonly hasDefault: boolean }
+    | {
+        readonly kind: 'branch'
+        readonly predicates: readonly Predicate[]
+        readonly hasDefault: boolean
+      }
     /** Source table: keeps the latest value per key in `store` (or passes changes on when it has none). */
-    | { readonly kind: 'table-source'; readonly store: string | undefined; readonly sendsOldValues: boolean }
+    | {
+        readonly kind: 'table-source'
+        readonly store: string | undefined
+        readonly sendsOldValues: boolean
+      }
     /** A stream read as a table. */
-    | { readonly kind: 'to-table'; readonly store: string | undefined; readonly sendsOldValues: boolean }
-    | { readonly kind: 'table-filter'; readonly predicate: Predicate; readonly keep: boolean; readonly store: string | undefined; readonly sendsOldValues: boolean }
-    | { readonly kind: 'table-map-values'; readonly mapper: ValueMapper; readonly store: string | undefined; readonly sendsOldValues: boolean }
+    | {
+        readonly kind: 'to-table'
+        readonly store: string | undefined
+        readonly sendsOldValues: boolean
+      }
+    | {
+        readonly kind: 'table-filter'
+        readonly predicate: Predicate
+        readonly keep: boolean
+        readonly store: string | undefined
+        readonly sendsOldValues: boolean
+      }
+    | {
+        readonly kind: 'table-map-values'
+        readonly mapper: ValueMapper
+        readonly store: string | undefined
+        readonly sendsOldValues: boolean
+      }
     | { readonly kind: 'to-stream' }
     /** Un-windowed count, reduce, aggregate. */
-    | { readonly kind: 'aggregate'; readonly store: string; readonly adder: Adder; readonly sendsOldValues: boolean }
-    | { readonly kind: 'window-aggregate'; readonly store: string; readonly adder: Adder; readonly windows: TimeWindowsSpec; readonly emit: 'each-update' | 'on-close'; readonly sendsOldValues: boolean }
-    | { readonly kind: 'suppress'; readonly store: string; readonly until: 'window-closes' | 'time-limit'; readonly durationMs: number; readonly recordsMax: number | undefined; readonly bytesMax: number | undefined; readonly whenFull: 'emit-early' | 'shut-down' }
+    | {
+        readonly kind: 'aggregate'
+        readonly store: string
+        readonly adder: Adder
+        readonly sendsOldValues: boolean
+      }
+    | {
+        readonly kind: 'window-aggregate'
+        readonly store: string
+        readonly adder: Adder
+        readonly windows: TimeWindowsSpec
+        readonly emit: 'each-update' | 'on-close'
+        readonly sendsOldValues: boolean
+      }
+    | {
+        readonly kind: 'suppress'
+        readonly store: string
+        readonly until: 'window-closes' | 'time-limit'
+        readonly durationMs: number
+        readonly recordsMax: number | undefined
+        readonly bytesMax: number | undefined
+        readonly whenFull: 'emit-early' | 'shut-down'
+      }
     /** `table` is the name of the table's node: its value getter is found by following parents up to a stored table. */
-    | { readonly kind: 'stream-table-join'; readonly table: string; readonly joiner: (left: unknown, right: unknown, key: unknown) => unknown; readonly left: boolean }
-    | { readonly kind: 'dedupe'; readonly store: string; readonly by: ValueMapper; readonly withinMs: number }
+    | {
+        readonly kind: 'stream-table-join'
+        readonly table: string
+        readonly joiner: (left: unknown, right: unknown, key: unknown) => unknown
+        readonly left: boolean
+      }
+    | {
+        readonly kind: 'dedupe'
+        readonly store: string
+        readonly by: ValueMapper
+        readonly withinMs: number
+      }
     /** A user's processor; see `processor.ts`. `keepsKey`: forwarding another key is refused. */
     | { readonly kind: 'process'; readonly supplier: () => unknown; readonly keepsKey: boolean }
   )

@@ -20,7 +20,11 @@ export interface PipelineEnvironment {
   /** A record was dropped (T3, W3, W4, S3 …): counted, once each. */
   dropped(node: string, reason: string): void
   /** A record came after its window had closed (goes to `<app>-late`). */
-  late(node: string, window: { readonly startMs: number; readonly endMs: number }, key: unknown): void
+  late(
+    node: string,
+    window: { readonly startMs: number; readonly endMs: number },
+    key: unknown,
+  ): void
   requestCommit(): void
 }
 
@@ -37,9 +41,18 @@ export interface PipelineApi {
    * Decodes a record as it becomes the head of its queue (T2). Throws what the serde or the extractor throws: the task
    * decides what becomes of it.
    */
-  decode(topic: string, partition: number, record: RawRecord, partitionTimeMs: number): DecodedRecord
+  decode(
+    topic: string,
+    partition: number,
+    record: RawRecord,
+    partitionTimeMs: number,
+  ): DecodedRecord
   /** Runs one record to the end; the caller has set the savepoint. Stream time of the task is advanced by the caller. */
-  process(topic: string, record: DecodedRecord, place: { readonly partition: number; readonly offset: number; readonly headers: RecordHeaders }): void
+  process(
+    topic: string,
+    record: DecodedRecord,
+    place: { readonly partition: number; readonly offset: number; readonly headers: RecordHeaders },
+  ): void
   /**
    * A time record (R12) that raises the time below a `slowest-upstream` source to `timeMs`, or a tick (R9) that raises stream
    * time: windows that are now due close.
@@ -65,4 +78,8 @@ export interface PipelineApi {
   close(): void
 }
 
-export type PipelineFactory = (topology: Topology, subTopology: SubTopology, environment: PipelineEnvironment) => PipelineApi
+export type PipelineFactory = (
+  topology: Topology,
+  subTopology: SubTopology,
+  environment: PipelineEnvironment,
+) => PipelineApi

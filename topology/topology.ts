@@ -74,7 +74,11 @@ export class TopologyError extends Error {
   override readonly name: string = 'TopologyError'
   readonly code: TopologyErrorCode
 
-  constructor(code: TopologyErrorCode, message: string, options: { readonly cause?: unknown } = {}) {
+  constructor(
+    code: TopologyErrorCode,
+    message: string,
+    options: { readonly cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause })
     this.code = code
   }

@@ -59,7 +59,10 @@ export interface LogReader {
    * after `waitMs` or when `wake` is called. A position below the earliest offset rejects with OFFSET_OUT_OF_RANGE;
    * a damaged batch with LOG_CORRUPT: only the partition named in the error stops, the others go on.
    */
-  poll(options: { readonly waitMs: number; readonly bytesMax: number }): Promise<readonly FetchedBatch[]>
+  poll(options: {
+    readonly waitMs: number
+    readonly bytesMax: number
+  }): Promise<readonly FetchedBatch[]>
   /** Ends a `poll` that waits, now or the next one that would wait. */
   wake(): void
   pause(partition: TopicPartition): void
@@ -213,7 +216,7 @@ export interface GroupDescription {
 export interface LogShare {
   readonly driver: string
   readonly value: unknown
-  readonly transfer: readonly Transferable[]
+  readonly transfer: readonly (ArrayBuffer | MessagePort)[]
 }
 
 export interface Log {

@@ -5,6 +5,16 @@
  */
 import { Buffer } from 'node:buffer'
 
+declare global {
+  // Bun and Node have these on every Buffer, two to five times as fast as `write` and `toString`; the types leave them out.
+  interface Buffer {
+    utf8Write(text: string, offset?: number, length?: number): number
+    latin1Write(text: string, offset?: number, length?: number): number
+    utf8Slice(start?: number, end?: number): string
+    latin1Slice(start?: number, end?: number): string
+  }
+}
+
 export class ByteWriter {
   /** The bytes; replaced by a larger copy when they no longer fit, so never keep a reference across a write. */
   buffer: Buffer
