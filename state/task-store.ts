@@ -6,6 +6,8 @@
  * One life: `load` → (`savepoint` → reads, writes → maybe `rollback`)* → `seal` → … → `release` → … A task whose commit did
  * not succeed throws its task stores away and makes new ones (R5); there is no undo but `rollback`.
  */
+import type { Buffer } from 'node:buffer'
+import type { ByteWriter } from '#system'
 import type { StoreChange } from './store.ts'
 
 /** A record for the changelog; a missing timestamp means that the log's writer sets the commit's time. */
@@ -22,10 +24,14 @@ export interface SealedWrites {
   readonly changes: readonly StoreChange[]
 }
 
-/** Encodes and decodes; `read` takes a range so that nothing is copied first. Topology's serdes are such codecs. */
+/** Encodes and decodes; `write` and `read` copy nothing first. Topology's serdes are such codecs. */
 export interface Codec<T> {
   encode(value: T): Uint8Array
   decode(bytes: Uint8Array): T
+  /** Appends what `encode` would return. */
+  write(value: T, target: ByteWriter): void
+  /** What `decode(source.subarray(start, end))` would return. */
+  read(source: Buffer, start: number, end: number): T
 }
 
 export interface TaskStore {

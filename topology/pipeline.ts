@@ -53,11 +53,17 @@ export interface PipelineApi {
     record: DecodedRecord,
     place: { readonly partition: number; readonly offset: number; readonly headers: RecordHeaders },
   ): void
-  /**
-   * A time record (R12) that raises the time below a `slowest-upstream` source to `timeMs`, or a tick (R9) that raises stream
-   * time: windows that are now due close.
-   */
+  /** A tick (R9): raises the stream time of every node that its sources reach to `timeMs`; what is now due closes. */
+  tick(timeMs: number): void
+  /** The minimum over upstream time records (R12) has risen: the time of nodes below a `slowest-upstream` source is now this. */
   advanceTime(source: string, timeMs: number): void
+  /** R12: announces every sending node as idle, at the last time it announced; nothing if no sink sends time. */
+  announceIdle(): void
+  /**
+   * The least stream time at which a tick would do something: a window closes, suppress emits, a punctuation is due.
+   * Infinity when nothing waits. Ticks are decided by it, so that silence does not fill the journal.
+   */
+  readonly nextDueStreamTimeMs: number
   /** The task's stream time: highest timestamp processed or ticked; −1 at first. Set by the task before `process`. */
   streamTimeMs: number
   /** Fires what is due (P1–P4); returns how many fired. Each wall-clock firing is reported for the journal. */

@@ -97,4 +97,9 @@ export interface RecordCollector {
     headers: RecordHeaders,
     partitionKey: Uint8Array | undefined,
   ): void
+  /**
+   * R12: tells every partition of a repartition topic that `node` will send nothing more for windows that end at or before
+   * `timeMs`; `idle` leaves this pair of task and node out of the minimum until it speaks again.
+   */
+  announceTime(topic: string, node: string, timeMs: number, idle: boolean): void
 }

@@ -14,6 +14,8 @@ export interface Clock {
   elapsedMs(): number
   /** Calls `fire` once, `delayMs` from now. */
   after(delayMs: number, fire: () => void): CancelTimer
+  /** Lets everything else that is ready run (sockets, timers, messages), then resolves: how a busy loop stays polite. */
+  turn(): Promise<void>
 }
 
 /** Resolves `delayMs` from now, or at once when `signal` aborts: waking early is not an error. */
@@ -37,4 +39,5 @@ export const systemClock: Clock = {
     const timer = setTimeout(fire, delayMs)
     return () => clearTimeout(timer)
   },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
 }
