@@ -4,7 +4,14 @@
  * Invariant: a task is synchronous. It never reads a log or a clock by itself; batches, positions and times are handed in,
  * and what it wrote leaves it only as a sealed value (R1).
  */
-import type { Append, Appended, CommittedOffset, FetchedBatch, OffsetCommit, TopicPartition } from '#log'
+import type {
+  Append,
+  Appended,
+  CommittedOffset,
+  FetchedBatch,
+  OffsetCommit,
+  TopicPartition,
+} from '#log'
 import type { StateStore } from '#state'
 import type { SubTopology, Topology } from '#topology'
 
@@ -48,9 +55,7 @@ export interface StepResult {
 }
 
 /** What the last fetch of an input saw, as the log's reader tells it; undefined before the first. */
-export type ProgressOf = (
-  partition: TopicPartition,
-) =>
+export type ProgressOf = (partition: TopicPartition) =>
   | {
       readonly position: number
       readonly highWatermark: number
@@ -83,7 +88,11 @@ export interface TaskApi {
    * R9: if every input is at its high watermark and has been silent for its policy's `closeMs` (and `mayTick` agrees), advances
    * stream time by the silence where something waits for it, and announces idleness. True if it did anything.
    */
-  tick(elapsedMs: number, progressOf: ProgressOf, mayTick: (applicationId: string) => boolean): boolean
+  tick(
+    elapsedMs: number,
+    progressOf: ProgressOf,
+    mayTick: (applicationId: string) => boolean,
+  ): boolean
   /** When `tick` or `punctuate` next has a reason to be called: elapsed and wall-clock milliseconds; Infinity if never. */
   readonly nextTickElapsedMs: number
   readonly nextWallClockMs: number
