@@ -1,0 +1,42 @@
+/**
+ * What a task is made of, and how it behaves when a record fails.
+ *
+ * Invariant: nothing here changes while the task lives.
+ */
+import type { StateStore } from '#state'
+import type { TaskIdentity } from './task-contract.ts'
+
+/** What becomes of a record that cannot be decoded, or whose processing throws. */
+export type ErrorPolicy = 'dead-letter' | 'skip' | 'stop'
+
+export interface TaskOptions {
+  readonly onDecodeError: ErrorPolicy
+  readonly onProcessingError: ErrorPolicy
+  /** Processing stops at about this many bytes of uncommitted writes and outputs, until they are sealed. */
+  readonly layerBytesMax: number
+  readonly guarantee: 'exactly-once' | 'at-least-once'
+  /** Values kept in a store are frozen, so that mutating one throws (tests). */
+  readonly freezeValues: boolean
+}
+
+export const DEFAULT_TASK_OPTIONS: TaskOptions = {
+  onDecodeError: 'dead-letter',
+  onProcessingError: 'dead-letter',
+  layerBytesMax: 32 * 1024 * 1024,
+  guarantee: 'exactly-once',
+  freezeValues: false,
+}
+
+/** Partitions of a topic by its name on the log, internal topics included; undefined: there is no such topic. */
+export interface PartitionCounts {
+  get(topic: string): number | undefined
+}
+
+export interface TaskSetup {
+  readonly identity: TaskIdentity
+  /** Every store of the sub-topology, open, restored, its header checked. */
+  readonly stores: ReadonlyMap<string, StateStore>
+  readonly partitionCounts: PartitionCounts
+  readonly options: TaskOptions
+  readonly wallClockMs: () => number
+}
