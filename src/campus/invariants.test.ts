@@ -55,7 +55,7 @@ interface Run {
 const right = (): Run => ({
   orders: [order('o1', 3), order('o2', 3), order('o1', 3), order('o3', 2)],
   events: [event('o1', 3, 'reserved'), event('o2', 3, 'failed'), event('o3', 2, 'reserved')],
-  stock: [{ stock_id: 's1', item_id: 'soup', qty: 5 }],
+  stock: [{ stock_id: 'seed-soup', item_id: 'soup', qty: 5 }],
   minutes: [minute(3, 2, 1)],
 })
 
@@ -202,7 +202,7 @@ describe('campus invariants', () => {
   test('a failure is right when the restock may have come after it', async () => {
     const run = right()
     run.stock = [
-      { stock_id: 's1', item_id: 'soup', qty: 5 },
+      { stock_id: 'seed-soup', item_id: 'soup', qty: 5 },
       { stock_id: 's2', item_id: 'soup', qty: 5 },
       { stock_id: 's2', item_id: 'soup', qty: 5 },
     ]

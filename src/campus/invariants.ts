@@ -133,8 +133,14 @@ async function readOrders(feed: Feed, violate: Violate): Promise<Orders> {
   return orders
 }
 
-/** Per item, what stock had been added after the first, second, … restock: sums in the order of the topic. */
-type Restocks = Map<string, number[]>
+interface ItemStock {
+  /** What had been added after the first, second, … restock, in the order of the topic. */
+  readonly sums: number[]
+  /** So many of them were there before the first order: the seed, which a first start commits before it takes any. */
+  seeded: number
+}
+type Restocks = Map<string, ItemStock>
+const SEED_PREFIX = 'seed-'
 
 async function readStock(feed: Feed, violate: Violate): Promise<Restocks> {
   const restocks: Restocks = new Map()
@@ -144,9 +150,10 @@ async function readStock(feed: Feed, violate: Violate): Promise<Restocks> {
     if (stock === undefined || seen.has(stock.stock_id)) continue
     seen.add(stock.stock_id)
     if (!(stock.qty > 0)) violate(`${at(record)}: a restock adds ${stock.qty}`)
-    const sums = restocks.get(stock.item_id) ?? []
-    sums.push((sums.at(-1) ?? 0) + stock.qty)
-    restocks.set(stock.item_id, sums)
+    const item = restocks.get(stock.item_id) ?? { sums: [], seeded: 0 }
+    item.sums.push((item.sums.at(-1) ?? 0) + stock.qty)
+    if (stock.stock_id.startsWith(SEED_PREFIX)) item.seeded = item.sums.length
+    restocks.set(stock.item_id, item)
   }
   return restocks
 }
@@ -204,9 +211,9 @@ async function checkDecisions(
     outcome.decided.set(event.order_id, event.status)
     outcome[event.status] += 1
 
-    const sums = restocks.get(event.item_id) ?? []
+    const { sums, seeded } = restocks.get(event.item_id) ?? { sums: [], seeded: 0 }
     const reserved = outcome.reservedByItem.get(event.item_id) ?? 0
-    let seen = restocksSeen.get(event.item_id) ?? 0
+    let seen = restocksSeen.get(event.item_id) ?? seeded
     const stockAfter = (count: number): number => (count === 0 ? 0 : (sums[count - 1] ?? 0))
     if (event.status === 'reserved') {
       while (seen < sums.length && stockAfter(seen) - reserved < event.qty) seen += 1
@@ -232,7 +239,7 @@ function checkStockNow(
   outcome: Outcome,
   violate: Violate,
 ): void {
-  const added = restocks.get(item)?.at(-1) ?? 0
+  const added = restocks.get(item)?.sums.at(-1) ?? 0
   const reserved = outcome.reservedByItem.get(item) ?? 0
   if (now.available < 0) violate(`stock of ${item} is negative: ${now.available}`)
   if (now.reserved !== reserved)
