@@ -79,6 +79,13 @@ export interface WindowTaskStore<K, V> extends TaskStore {
   put(key: K, windowStartMs: number, value: V | null, timestampMs: number): boolean
   /** Highest window start put so far (S1); −1 at first. Rebuilt by `load`. */
   readonly observedTimeMs: number
+  /**
+   * Windows that start at or after `windowStartMs` are still open: retention neither hides, refuses nor drops them, however
+   * far `observedTimeMs` has run ahead. Without it a window that is closed by the slowest upstream (R12), or read by the
+   * closing pass after a jump of stream time, would lose rows. Its operator calls it before the first record and whenever
+   * its windows close; until the first call every window is open. `rollback` undoes it.
+   */
+  holdFrom(windowStartMs: number): void
   /** Entries of windows with `fromMs ≤ start ≤ toMs`, by start, then key bytes; uncommitted writes included. */
   windows(fromMs: number, toMs: number): Iterable<WindowEntry<K, V>>
   /** Entries of one key, by start; hidden ones left out. */

@@ -6,6 +6,7 @@
  * Types are erased to `unknown` here: the builder's faces (`KStream`, `KTable`, …) hold them, and the compiler has checked
  * every callback before it becomes a node.
  */
+import type { UserProcessor } from './processor.ts'
 import type { Serde } from './serde.ts'
 
 export type AnySerde = Serde<unknown>
@@ -217,8 +218,12 @@ export type OperatorNode = NodeCommon &
         readonly by: ValueMapper
         readonly withinMs: number
       }
-    /** A user's processor; see `processor.ts`. `keepsKey`: forwarding another key is refused. */
-    | { readonly kind: 'process'; readonly supplier: () => unknown; readonly keepsKey: boolean }
+    /** A user's processor, one a task. `keepsKey`: forwarding another key is refused. */
+    | {
+        readonly kind: 'process'
+        readonly supplier: () => UserProcessor
+        readonly keepsKey: boolean
+      }
   )
 
 export type TopologyNode = SourceNode | SinkNode | OperatorNode

@@ -1,91 +1,11 @@
 /**
- * The processors of one sub-topology, wired for one partition. Contract first; the class is below.
+ * The processors of one sub-topology, wired for one partition.
  *
- * Invariant: same calls in the same order give the same forwards, whatever ran before on another task.
+ * Invariant: a record runs depth first, through children in the order attached, to its end.
  */
-import type { RawRecord, RecordHeaders } from '#log'
-import type { TaskStore } from '#state'
-import type { RecordCollector } from './processor.ts'
-import type { SubTopology, Topology } from './topology.ts'
+import { AssertionError } from '#system'
+import type { PipelineFactory } from './pipeline-contract.ts'
 
-/** What a pipeline needs from the task that runs it. */
-export interface PipelineEnvironment {
-  readonly applicationId: string
-  readonly taskId: string
-  readonly partition: number
-  readonly wallClockMs: () => number
-  /** Every store of the sub-topology, loaded. */
-  readonly stores: ReadonlyMap<string, TaskStore>
-  readonly collector: RecordCollector
-  /** A record was dropped (T3, W3, W4, S3 …): counted, once each. */
-  dropped(node: string, reason: string): void
-  /** A record came after its window had closed (goes to `<app>-late`). */
-  late(
-    node: string,
-    window: { readonly startMs: number; readonly endMs: number },
-    key: unknown,
-  ): void
-  requestCommit(): void
+export const createPipeline: PipelineFactory = () => {
+  throw new AssertionError('under construction')
 }
-
-/** A record taken from its bytes: what the partition group orders by. */
-export interface DecodedRecord {
-  readonly key: unknown
-  readonly value: unknown
-  /** The extractor's answer; negative = dropped (T3). */
-  readonly timestampMs: number
-}
-
-export interface PipelineApi {
-  /**
-   * Decodes a record as it becomes the head of its queue (T2). Throws what the serde or the extractor throws: the task
-   * decides what becomes of it.
-   */
-  decode(
-    topic: string,
-    partition: number,
-    record: RawRecord,
-    partitionTimeMs: number,
-  ): DecodedRecord
-  /** Runs one record to the end; the caller has set the savepoint. Stream time of the task is advanced by the caller. */
-  process(
-    topic: string,
-    record: DecodedRecord,
-    place: { readonly partition: number; readonly offset: number; readonly headers: RecordHeaders },
-  ): void
-  /** A tick (R9): raises the stream time of every node that its sources reach to `timeMs`; what is now due closes. */
-  tick(timeMs: number): void
-  /** The minimum over upstream time records (R12) has risen: the time of nodes below a `slowest-upstream` source is now this. */
-  advanceTime(source: string, timeMs: number): void
-  /** R12: announces every sending node as idle, at the last time it announced; nothing if no sink sends time. */
-  announceIdle(): void
-  /**
-   * The least stream time at which a tick would do something: a window closes, suppress emits, a punctuation is due.
-   * Infinity when nothing waits. Ticks are decided by it, so that silence does not fill the journal.
-   */
-  readonly nextDueStreamTimeMs: number
-  /** The task's stream time: highest timestamp processed or ticked; −1 at first. Set by the task before `process`. */
-  streamTimeMs: number
-  /** Fires what is due (P1–P4); returns how many fired. Each wall-clock firing is reported for the journal. */
-  punctuateStreamTime(): number
-  punctuateWallClock(nowMs: number): readonly { readonly name: string; readonly timeMs: number }[]
-  /** Replays one journaled wall-clock firing. */
-  replayPunctuation(name: string, timeMs: number): void
-  /** When the next wall-clock punctuation is due; Infinity if none. */
-  readonly nextWallClockMs: number
-
-  /** Names to times that must survive a restart (per-node stream time, last emitted close time): kept in commit metadata. */
-  savedTimes(): ReadonlyMap<string, number>
-  restoreTimes(times: ReadonlyMap<string, number>): void
-
-  /** R15, beside the stores' own savepoints: node times and schedules. */
-  savepoint(): void
-  rollback(): void
-  close(): void
-}
-
-export type PipelineFactory = (
-  topology: Topology,
-  subTopology: SubTopology,
-  environment: PipelineEnvironment,
-) => PipelineApi

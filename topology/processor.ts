@@ -63,6 +63,8 @@ export interface ProcessorContext<K, V> {
 /** A key-value store as user-written processors see it. */
 export interface KeyValueStore<K, V> {
   get(key: K): V | undefined
+  /** The value with the time it was put with; 0 in a plain store, which keeps none. */
+  getTimed(key: K): { readonly value: V; readonly timestampMs: number } | undefined
   put(key: K, value: V | null): void
   delete(key: K): V | undefined
 }
@@ -76,6 +78,27 @@ export interface OrderedKeyValueStore<K, V> extends KeyValueStore<K, V> {
 export interface ProcessorInstance<KIn, VIn, KOut, VOut> {
   init?(context: ProcessorContext<KOut, VOut>): void
   process(record: StreamRecord<KIn, VIn>): void
+  close?(): void
+}
+
+/**
+ * What the supplier of a `process` node returns: a class processor, or one of the two function forms below.
+ * The functions are called positionally, so that the short way of writing a processor is also the fast one.
+ */
+export type UserProcessor =
+  ProcessorInstance<unknown, unknown, unknown, unknown> | ValueProcessor | PairProcessor
+
+/** `processValues` with a function: what it returns goes on under the same key, `undefined` drops the record. */
+export interface ValueProcessor {
+  init?(context: ProcessorContext<unknown, unknown>): void
+  processValue(value: unknown, key: unknown): unknown
+  close?(): void
+}
+
+/** `process` with a generator: each pair is forwarded before the next is asked for. */
+export interface PairProcessor {
+  init?(context: ProcessorContext<unknown, unknown>): void
+  processPairs(value: unknown, key: unknown): Iterable<readonly [key: unknown, value: unknown]>
   close?(): void
 }
 
