@@ -58,11 +58,12 @@ export interface ScanOptions {
 export interface StateStore {
   /** What was last applied, or undefined for a store that never was. */
   header(): StoreHeader | undefined
-  /** Synchronous: what the last completed `apply` left. */
+  /** Synchronous: what the last completed `apply` left. The caller's own copy, or never changed by the store again. */
   get(key: Uint8Array): Uint8Array | undefined
   /**
    * Applies all changes and the header, or nothing. Keys may repeat: the last wins. One at a time. A failure is fatal:
-   * STORE_FAILED, and the store must be closed and opened again.
+   * STORE_FAILED, and the store must be closed and opened again. The bytes given must not change until it resolves; the
+   * store keeps none of them after that.
    */
   apply(changes: readonly StoreChange[], header: StoreHeader): Promise<void>
   /**
@@ -70,7 +71,7 @@ export interface StateStore {
    * meanwhile may or may not be seen, every other row is seen exactly once.
    */
   scan(options?: ScanOptions): AsyncIterable<readonly StoreEntry[]>
-  /** Rows and bytes, roughly; for people. */
+  /** Rows and bytes, for people: exact in memory; elsewhere an estimate, within a small factor. */
   size(): { readonly rows: number; readonly bytes: number }
   /** A clean close leaves a mark; a store opened without one after a reboot may be refused (R8). */
   close(): Promise<void>
@@ -95,7 +96,9 @@ export type BackendKind = 'memory' | 'sqlite' | 'level'
 export interface StoreBackend {
   readonly kind: BackendKind
   readonly ordered: boolean
-  /** STORE_REFUSED with the reason if what is there is newer or unreadable; damaged level stores say so by `wiped`. */
+  /** How many changes a restorer should hand to one `apply`: fewer cost speed, more cost memory and a longer pause. */
+  readonly restoreBatchRows: number
+  /** STORE_REFUSED with the reason if what is there is newer, or no store of this kind; what was damaged says so by `wiped`. */
   open(location: StoreLocation): Promise<OpenedStore>
   /** Removes the store's files; it must not be open. */
   wipe(location: StoreLocation): Promise<void>
@@ -103,8 +106,15 @@ export interface StoreBackend {
 
 export interface OpenedStore {
   readonly store: StateStore
-  /** Why the backend itself threw the contents away at opening (R8), if it did. */
-  readonly wiped: string | undefined
+  /** Why the backend itself threw the contents away at opening (R8), if it did: the store is now empty. */
+  readonly wiped: WipedStore | undefined
+}
+
+export interface WipedStore {
+  /** No clean close before the machine restarted, or bytes that the backend itself found broken. */
+  readonly reason: 'unclean-reboot' | 'damaged'
+  /** The same for people: what was found and where. */
+  readonly text: string
 }
 
 export function isOrdered(store: StateStore): store is OrderedStore {
