@@ -70,6 +70,8 @@ export interface TaskApi {
   readonly inputs: readonly TopicPartition[]
   /** Queued, not yet processed. */
   readonly bufferedBytes: number
+  /** The part of it that waits in one input: a worker pauses inputs one by one, since a full one may wait for an empty one. */
+  bufferedBytesOf(input: TopicPartition): number
   readonly streamTimeMs: number
   /** True when there is anything to commit: records taken, ticks, punctuations, or time announced since the last seal. */
   readonly isDirty: boolean
