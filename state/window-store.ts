@@ -1,0 +1,315 @@
+/**
+ * The window task store: one value a key and window, window by window in memory, rows `key ‖ start(8) ‖ seq(4)` behind it.
+ *
+ * Invariant: `#windows` knows every window and every key of it that has a row in the backend or a write in a layer (some of
+ * the keys may be gone); a window is forgotten in one piece, rows included, when retention lets it go.
+ *
+ * So a key that is new in its window never asks the backend, closing finds its windows at once, and expiry needs no scan. The
+ * price is the keys of all kept windows in memory; `load` rebuilds them.
+ */
+import { Buffer } from 'node:buffer'
+import { asBuffer, ByteWriter, readInt64 } from '#system'
+import { parseWindowStoreKey, RowFormat } from './row-format.ts'
+import { encodeWrites, RowBytes } from './sealed-writes.ts'
+import type { StateStore, StoreChange } from './store.ts'
+import type { Codec, SealedWrites, TimedValue, WindowEntry, WindowTaskStore } from './task-store.ts'
+import { WindowRetention } from './window-retention.ts'
+import { Layers, WriteBuffer, type Written } from './write-buffer.ts'
+
+export interface WindowWriteBufferOptions<K, V> {
+  readonly name: string
+  readonly store: StateStore
+  readonly key: Codec<K>
+  readonly value: Codec<V>
+  readonly sizeMs: number
+  readonly retentionMs: number
+  /** Windows are read when they close. */
+  readonly onClose: boolean
+  readonly logged: boolean
+  readonly logEvery: boolean
+  /** 100,000 by default. */
+  readonly cacheEntriesMax?: number
+}
+
+const CACHE_ENTRIES_MAX = 100_000
+/** A key in the index of its window: a map entry, and often a string shared with layers and cache. */
+const INDEXED_KEY_BYTES = 64
+const ABSENT: Written<never> = { value: null, timestampMs: 0 }
+
+/** The store's own note of the highest window start put (S1): rows may be deleted or expire, this may not go back. */
+export const OBSERVED_TIME_KEY: Uint8Array = Uint8Array.of(0x6f)
+
+export function observedTimeNote(observedTimeMs: number): StoreChange {
+  const value = new ByteWriter(8)
+  value.int64(observedTimeMs)
+  return { key: OBSERVED_TIME_KEY, value: value.copy() }
+}
+
+export function readObservedTime(store: StateStore): number {
+  const note = store.get(OBSERVED_TIME_KEY)
+  return note === undefined ? -1 : readInt64(asBuffer(note), 0)
+}
+
+/** One window: its layers, the keys it may have, and what of it is cached from the backend. */
+class WindowSlice<K, V> extends Layers<K, V> {
+  readonly keys: Map<string, K> = new Map()
+  readonly cached: Map<string, Written<V>> = new Map()
+}
+
+export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
+  readonly name: string
+  readonly sizeMs: number
+  readonly #store: StateStore
+  readonly #format: RowFormat<K, V>
+  readonly #logged: boolean
+  readonly #buffer: WriteBuffer<K, V>
+  readonly #retention: WindowRetention
+  readonly #windows: Map<number, WindowSlice<K, V>> = new Map()
+  /** The keys of `#windows`, ascending. */
+  readonly #starts: number[] = []
+  /** The window that was last asked for: most records stay in it. */
+  #last: WindowSlice<K, V> | undefined
+  readonly #cacheEntriesMax: number
+  #cached = 0
+  #indexed = 0
+  #sealedObservedTimeMs = -1
+  readonly #rowBytes = new RowBytes()
+
+  constructor(options: WindowWriteBufferOptions<K, V>) {
+    this.name = options.name
+    this.sizeMs = options.sizeMs
+    this.#store = options.store
+    this.#format = new RowFormat(options.name, options.key, options.value, true)
+    this.#logged = options.logged
+    this.#buffer = new WriteBuffer(options.logEvery && options.logged)
+    this.#retention = new WindowRetention(options.retentionMs)
+    this.#cacheEntriesMax = options.cacheEntriesMax ?? CACHE_ENTRIES_MAX
+  }
+
+  get observedTimeMs(): number {
+    return this.#retention.observedTimeMs
+  }
+
+  async load(): Promise<void> {
+    for await (const rows of this.#store.scan()) {
+      for (const row of rows) {
+        const parsed = parseWindowStoreKey(row.key)
+        if (parsed === undefined) continue
+        const key = this.#format.readKey(row.key, parsed.key.length)
+        this.#index(this.#sliceAt(parsed.startMs), this.#format.mapKeyOf(key), key)
+        this.#retention.observe(parsed.startMs)
+      }
+    }
+    this.#retention.observe(readObservedTime(this.#store))
+    this.#sealedObservedTimeMs = this.observedTimeMs
+    this.savepoint()
+  }
+
+  getTimed(key: K, windowStartMs: number): TimedValue<V> | undefined {
+    if (windowStartMs < this.#retention.shownFromMs) return undefined
+    const slice = this.#find(windowStartMs)
+    if (slice === undefined) return undefined
+    const mapKey = typeof key === 'string' ? key : this.#format.mapKeyOf(key)
+    return present(this.#read(slice, mapKey, key))
+  }
+
+  put(key: K, windowStartMs: number, value: V | null, timestampMs: number): boolean {
+    this.#retention.observe(windowStartMs)
+    if (windowStartMs < this.#retention.keptFromMs) return false
+    const slice = this.#sliceAt(windowStartMs)
+    const mapKey = typeof key === 'string' ? key : this.#format.mapKeyOf(key)
+    const isNew = this.#buffer.put(slice, mapKey, key, { value, timestampMs })
+    if (isNew) this.#index(slice, mapKey, key)
+    return true
+  }
+
+  holdFrom(windowStartMs: number): void {
+    this.#retention.holdFrom(windowStartMs)
+  }
+
+  *windows(fromMs: number, toMs: number): Iterable<WindowEntry<K, V>> {
+    for (const windowStartMs of this.#startsWithin(fromMs, toMs)) {
+      const slice = this.#windows.get(windowStartMs)
+      if (slice === undefined) continue
+      for (const [mapKey, key] of this.#inKeyOrder(slice)) {
+        const timed = present(this.#read(slice, mapKey, key))
+        if (timed !== undefined) yield windowEntry(key, windowStartMs, timed)
+      }
+    }
+  }
+
+  *fetch(key: K, fromMs: number, toMs: number): Iterable<WindowEntry<K, V>> {
+    for (const windowStartMs of this.#startsWithin(fromMs, toMs)) {
+      const timed = this.getTimed(key, windowStartMs)
+      if (timed !== undefined) yield windowEntry(key, windowStartMs, timed)
+    }
+  }
+
+  savepoint(): void {
+    this.#buffer.savepoint()
+    this.#retention.savepoint()
+  }
+
+  /** Keys that the record added to an index stay there: an index may name keys that are gone. */
+  rollback(): void {
+    this.#buffer.rollback()
+    this.#retention.rollback()
+  }
+
+  seal(): SealedWrites {
+    const puts = this.#buffer.seal()
+    const { changelog, changes, bytes } = encodeWrites(puts, this.#format, {
+      windowed: true,
+      logged: this.#logged,
+      sizeHint: puts.length * this.#rowBytes.average,
+    })
+    this.#rowBytes.add(puts.length, bytes)
+    this.#retention.savepoint()
+    const expired = this.#expire()
+    const notes = this.observedTimeMs > this.#sealedObservedTimeMs
+    this.#sealedObservedTimeMs = this.observedTimeMs
+    if (expired.length === 0 && !notes) return { changelog, changes }
+    const note = notes ? [observedTimeNote(this.observedTimeMs)] : []
+    return { changelog, changes: [...changes, ...expired, ...note] }
+  }
+
+  release(): void {
+    for (const { layers, mapKey, written } of this.#buffer.release()) {
+      const slice = this.#windows.get(layers.windowStartMs)
+      if (slice === undefined) continue
+      if (written.value !== null) this.#cache(slice, mapKey, written)
+      else this.#forget(slice, mapKey)
+    }
+    this.#evict()
+  }
+
+  get memoryBytes(): number {
+    const entries = this.#buffer.entryCount + this.#cached
+    return entries * this.#rowBytes.averageInMemory + this.#indexed * INDEXED_KEY_BYTES
+  }
+
+  // -------------------------------------------------------------- windows
+
+  #find(windowStartMs: number): WindowSlice<K, V> | undefined {
+    const last = this.#last
+    if (last !== undefined && last.windowStartMs === windowStartMs) return last
+    const slice = this.#windows.get(windowStartMs)
+    if (slice !== undefined) this.#last = slice
+    return slice
+  }
+
+  #sliceAt(windowStartMs: number): WindowSlice<K, V> {
+    const known = this.#find(windowStartMs)
+    if (known !== undefined) return known
+    const slice = new WindowSlice<K, V>(windowStartMs)
+    this.#windows.set(windowStartMs, slice)
+    this.#starts.splice(this.#firstStartFrom(windowStartMs), 0, windowStartMs)
+    this.#last = slice
+    return slice
+  }
+
+  /** Index of the first start that is not below `startMs`. */
+  #firstStartFrom(startMs: number): number {
+    let low = 0
+    let high = this.#starts.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#starts[middle] ?? 0) < startMs) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #startsWithin(fromMs: number, toMs: number): readonly number[] {
+    const from = this.#firstStartFrom(Math.max(fromMs, this.#retention.shownFromMs))
+    let to = from
+    while (to < this.#starts.length && (this.#starts[to] ?? 0) <= toMs) to += 1
+    return this.#starts.slice(from, to)
+  }
+
+  #inKeyOrder(slice: WindowSlice<K, V>): readonly (readonly [mapKey: string, key: K])[] {
+    const keys = [...slice.keys].map(([mapKey, key]) => {
+      return { mapKey, key, bytes: this.#format.keyBytes(key) }
+    })
+    keys.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    return keys.map(({ mapKey, key }) => [mapKey, key])
+  }
+
+  #index(slice: WindowSlice<K, V>, mapKey: string, key: K): void {
+    const { keys } = slice
+    const before = keys.size
+    keys.set(mapKey, key)
+    this.#indexed += keys.size - before
+  }
+
+  /** Drops the windows that retention no longer keeps, and answers their rows as deletes. */
+  #expire(): readonly StoreChange[] {
+    const expired: StoreChange[] = []
+    while ((this.#starts[0] ?? Number.POSITIVE_INFINITY) < this.#retention.keptFromMs) {
+      const windowStartMs = this.#starts.shift() ?? 0
+      const slice = this.#windows.get(windowStartMs)
+      this.#windows.delete(windowStartMs)
+      if (slice === undefined) continue
+      for (const key of slice.keys.values())
+        expired.push({ key: this.#format.windowKeyBytes(key, windowStartMs), value: null })
+      this.#cached -= slice.cached.size
+      this.#indexed -= slice.keys.size
+      if (this.#last === slice) this.#last = undefined
+    }
+    return expired
+  }
+
+  // -------------------------------------------------------------- cache
+
+  #read(slice: WindowSlice<K, V>, mapKey: string, key: K): Written<V> {
+    return slice.read(mapKey) ?? slice.cached.get(mapKey) ?? this.#fetch(slice, mapKey, key)
+  }
+
+  #fetch(slice: WindowSlice<K, V>, mapKey: string, key: K): Written<V> {
+    if (!slice.keys.has(mapKey)) return ABSENT
+    const row = this.#store.get(this.#format.scratchWindowKey(key, slice.windowStartMs))
+    if (row === undefined) return ABSENT
+    const timed = this.#format.readRow(row)
+    this.#cache(slice, mapKey, timed)
+    this.#evict()
+    return timed
+  }
+
+  #cache(slice: WindowSlice<K, V>, mapKey: string, written: Written<V>): void {
+    const before = slice.cached.size
+    slice.cached.set(mapKey, written)
+    this.#cached += slice.cached.size - before
+  }
+
+  /** A committed delete: gone from the cache, and from the index unless it was written again since. */
+  #forget(slice: WindowSlice<K, V>, mapKey: string): void {
+    if (slice.cached.delete(mapKey)) this.#cached -= 1
+    if (!slice.open.has(mapKey) && slice.keys.delete(mapKey)) this.#indexed -= 1
+  }
+
+  /** Over the maximum the oldest windows leave the cache whole: records go to the newer ones. */
+  #evict(): void {
+    for (const start of this.#starts) {
+      if (this.#cached <= this.#cacheEntriesMax) return
+      const slice = this.#windows.get(start)
+      this.#cached -= slice?.cached.size ?? 0
+      slice?.cached.clear()
+    }
+  }
+}
+
+function present<V>(written: Written<V>): TimedValue<V> | undefined {
+  return isPresent(written) ? written : undefined
+}
+
+function isPresent<V>(written: Written<V>): written is TimedValue<V> {
+  return written.value !== null
+}
+
+function windowEntry<K, V>(
+  key: K,
+  windowStartMs: number,
+  { value, timestampMs }: TimedValue<V>,
+): WindowEntry<K, V> {
+  return { key, windowStartMs, value, timestampMs }
+}
