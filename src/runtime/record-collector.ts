@@ -1,0 +1,148 @@
+/**
+ * Everything a task writes to topics between two commits: outputs, repartition records, time records, late records and dead
+ * letters, encoded as it comes into one batch a partition.
+ *
+ * Invariant: the same calls give the same bytes in the same partitions, on every machine and after every restart.
+ */
+import { partitionFor, type Append, type Encodes, type RecordHeaders } from '#log'
+import { ByteWriter } from '#system'
+import {
+  topicNameOnLog,
+  TopologyError,
+  type RecordCollector,
+  type Serde,
+  type Topology,
+} from '#topology'
+import { OutputPartition } from './output-partition.ts'
+import { TaskError } from './task-error.ts'
+import type { PartitionCounts } from './task-options.ts'
+import { timeHeaders } from './time-record.ts'
+
+export const plainBytes: Encodes<Uint8Array> = { write: (bytes, target) => target.bytes(bytes) }
+
+export interface TaskCollectorSetup {
+  readonly topology: Topology
+  readonly subTopology: number
+  readonly partition: number
+  readonly taskId: string
+  readonly partitionCounts: PartitionCounts
+}
+
+export class TaskCollector implements RecordCollector {
+  readonly #setup: TaskCollectorSetup
+  /** By the topic's name in the topology and on the log alike. */
+  readonly #topics: Map<string, readonly OutputPartition[]> = new Map()
+  readonly #outputs: OutputPartition[] = []
+  /** Partitions written since the savepoint. */
+  readonly #touched: OutputPartition[] = []
+  readonly #key: ByteWriter = new ByteWriter(256)
+  #savepoint: number = 0
+
+  constructor(setup: TaskCollectorSetup) {
+    this.#setup = setup
+  }
+
+  collect<K, V>(
+    topic: string,
+    partition: number | undefined,
+    key: K | null,
+    keySerde: Serde<K>,
+    value: V | null,
+    valueSerde: Serde<V>,
+    timestampMs: number,
+    headers: RecordHeaders,
+    partitionKey: Uint8Array | undefined,
+  ): void {
+    const outputs = this.#topics.get(topic) ?? this.#openTopic(topic)
+    const chosen = partition ?? this.#partitionOf(outputs.length, key, keySerde, partitionKey)
+    const output = this.#touch(outputs, chosen)
+    output.add(timestampMs, key, keySerde, value, valueSerde, headers)
+  }
+
+  announceTime(topic: string, node: string, timeMs: number, idle: boolean): void {
+    const { subTopology, partition } = this.#setup
+    const headers = timeHeaders({ subTopology, partition, node, timeMs, idle })
+    const outputs = this.#topics.get(topic) ?? this.#openTopic(topic)
+    for (let n = 0; n < outputs.length; n++) {
+      this.#touch(outputs, n).add(timeMs, null, plainBytes, null, plainBytes, headers)
+    }
+  }
+
+  /** A record of bytes, to the task's own partition modulo the topic's count. */
+  add(
+    topic: string,
+    timestampMs: number,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    headers: RecordHeaders,
+  ): void {
+    const outputs = this.#topics.get(topic) ?? this.#openTopic(topic)
+    const output = this.#touch(outputs, this.#setup.partition % outputs.length)
+    output.add(timestampMs, key, plainBytes, value, plainBytes, headers)
+  }
+
+  /** Bytes waiting for the next commit. */
+  get bytes(): number {
+    let bytes = 0
+    for (const output of this.#outputs) bytes += output.bytes
+    return bytes
+  }
+
+  savepoint(): void {
+    this.#savepoint += 1
+    this.#touched.length = 0
+  }
+
+  rollback(): void {
+    for (const output of this.#touched) output.rollback()
+    this.savepoint()
+  }
+
+  /** Appends everything to `target`, partition by partition in the order in which they were first written to. */
+  seal(target: Append[]): void {
+    for (const output of this.#outputs) output.seal(target)
+    this.#touched.length = 0
+  }
+
+  #touch(outputs: readonly OutputPartition[], partition: number): OutputPartition {
+    const output = outputs[partition]
+    if (output === undefined) {
+      const message = `partition ${partition} of ${outputs[0]?.topic} was chosen for a record`
+      throw new TopologyError('OPTION_INVALID', `${message}; it has ${outputs.length}`)
+    }
+    if (output.savepoint !== this.#savepoint) {
+      output.mark(this.#savepoint)
+      this.#touched.push(output)
+    }
+    return output
+  }
+
+  #partitionOf<K>(
+    count: number,
+    key: K | null,
+    keySerde: Serde<K>,
+    partitionKey: Uint8Array | undefined,
+  ): number {
+    if (count === 1) return 0
+    if (partitionKey !== undefined) return partitionFor(partitionKey, count)
+    if (key === null) return this.#setup.partition % count
+    const writer = this.#key
+    writer.length = 0
+    keySerde.write(key, writer)
+    return partitionFor(writer.buffer.subarray(0, writer.length), count)
+  }
+
+  #openTopic(topic: string): readonly OutputPartition[] {
+    const { topology, partitionCounts, taskId } = this.#setup
+    const name = topicNameOnLog(topology, topic)
+    const count = partitionCounts.get(name)
+    if (count === undefined) {
+      const message = `task ${taskId} writes to ${name}, which does not exist on the log: create it`
+      throw new TaskError('TOPIC_MISSING', message, { taskId })
+    }
+    const outputs = Array.from({ length: count }, (_, n) => new OutputPartition(name, n))
+    this.#topics.set(topic, outputs)
+    this.#outputs.push(...outputs)
+    return outputs
+  }
+}

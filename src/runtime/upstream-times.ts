@@ -1,0 +1,103 @@
+/**
+ * What time it is below one `slowest-upstream` source (R12): the least that any upstream task's sending node has announced.
+ *
+ * Invariant: `timeMs` never goes back, and while one node that is not idle has not spoken it does not move at all.
+ */
+import { timeSenders, type SourceNode, type Topology } from '#topology'
+import { taskCountOf, taskIdOf } from './internal-names.ts'
+import type { PartitionCounts } from './task-options.ts'
+import type { AnnouncedTime } from './time-record.ts'
+
+interface Sender {
+  timeMs: number
+  idle: boolean
+}
+
+/** Idle is kept in the sign: −1 and up is a time, −2 − (time + 1) the same time, idle. */
+const asSaved = ({ timeMs, idle }: Sender): number => (idle ? -3 - timeMs : timeMs)
+
+export class UpstreamTimes {
+  readonly source: string
+  readonly #senders: ReadonlyMap<string, Sender>
+  #timeMs: number = -1
+
+  /** `senders`: the names of all pairs of upstream task and sending node, as `senderName` gives them. */
+  constructor(source: string, senders: readonly string[]) {
+    this.source = source
+    this.#senders = new Map(senders.map((name) => [name, { timeMs: -1, idle: false }]))
+  }
+
+  /** The minimum; where all are idle, the greatest that any has announced. −1: not known yet. */
+  get timeMs(): number {
+    return this.#timeMs
+  }
+
+  get allIdle(): boolean {
+    for (const sender of this.#senders.values()) if (!sender.idle) return false
+    return this.#senders.size > 0
+  }
+
+  /** Takes a time record; true if the time has risen. Senders that the topology no longer has are passed over. */
+  announce(announced: AnnouncedTime): boolean {
+    const sender = this.#senders.get(senderName(announced))
+    if (sender === undefined) return false
+    sender.idle = announced.idle
+    sender.timeMs = Math.max(sender.timeMs, announced.timeMs)
+    return this.#update()
+  }
+
+  /** A tick while all are idle: the time goes on without them. */
+  advance(timeMs: number): void {
+    this.#timeMs = Math.max(this.#timeMs, timeMs)
+  }
+
+  /** Name and number of every sender, for the metadata of a commit. */
+  *saved(): Iterable<readonly [name: string, time: number]> {
+    yield [`${this.source}/`, this.#timeMs]
+    for (const [name, sender] of this.#senders) yield [`${this.source}/${name}`, asSaved(sender)]
+  }
+
+  restore(saved: (name: string) => number | undefined): void {
+    for (const [name, sender] of this.#senders) {
+      const time = saved(`${this.source}/${name}`)
+      if (time === undefined) continue
+      sender.idle = time < -1
+      sender.timeMs = sender.idle ? -3 - time : time
+    }
+    this.#timeMs = Math.max(this.#timeMs, saved(`${this.source}/`) ?? -1)
+    this.#update()
+  }
+
+  #update(): boolean {
+    let least = Infinity
+    let greatest = -1
+    for (const { timeMs, idle } of this.#senders.values()) {
+      if (!idle && timeMs < least) least = timeMs
+      if (timeMs > greatest) greatest = timeMs
+    }
+    const timeMs = least === Infinity ? greatest : least
+    if (timeMs <= this.#timeMs) return false
+    this.#timeMs = timeMs
+    return true
+  }
+}
+
+export function senderName(sender: Omit<AnnouncedTime, 'timeMs' | 'idle'>): string {
+  return `${taskIdOf(sender.subTopology, sender.partition)}/${sender.node}`
+}
+
+/** Every pair of upstream task and sending node that writes to a source's topics. */
+export function sendersTo(
+  topology: Topology,
+  source: SourceNode,
+  partitionCounts: PartitionCounts,
+): readonly string[] {
+  return topology.subTopologies.flatMap((subTopology) => {
+    const nodes = timeSenders(subTopology).filter(({ topic }) => source.topics.includes(topic))
+    if (nodes.length === 0) return []
+    const tasks = taskCountOf(topology, subTopology, partitionCounts)
+    return Array.from({ length: tasks }, (_, partition) =>
+      nodes.map(({ node }) => senderName({ subTopology: subTopology.number, partition, node })),
+    ).flat()
+  })
+}
