@@ -260,6 +260,12 @@ export interface Log {
   writer(options?: { readonly transactionalId?: string }): Promise<LogWriter>
   join(options: JoinOptions): Promise<GroupMember>
 
+  /**
+   * True where a commit is one atomic step that costs no more than appending does: it is then used, fences and all, for
+   * `'at-least-once'` too (R18). Elsewhere that mode appends outside of transactions and commits the offsets after.
+   */
+  readonly commitsInOneStep?: boolean
+
   share(): LogShare
   close(): Promise<void>
 }
