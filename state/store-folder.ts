@@ -3,7 +3,6 @@
  *
  * Invariant: the parts are names, never paths, so no store can reach out of its folder.
  */
-import { join } from 'node:path'
 import { assert } from '#system'
 import type { StoreLocation } from './store.ts'
 
@@ -15,7 +14,7 @@ export function locationText(location: StoreLocation): string {
 }
 
 export function storeFolder(folder: string, location: StoreLocation): string {
-  return join(folder, locationText(location))
+  return `${folder}/${locationText(location)}`
 }
 
 /** The characters of a topic name, because stores and applications give topics their names. */
