@@ -34,6 +34,7 @@ export class OpenStore {
   readonly #owner: StoreOwner
   #position: number
   #leaderEpoch: number
+  #inputs: Readonly<Record<string, number>>
 
   constructor(
     owner: StoreOwner,
@@ -45,7 +46,9 @@ export class OpenStore {
     this.spec = spec
     this.store = store
     this.changelog = changelog
-    const applied = store.header()?.changelogs[0]
+    const header = store.header()
+    const applied = header?.changelogs[0]
+    this.#inputs = header?.appliedInputs ?? {}
     this.#position = applied?.position ?? -1
     this.#leaderEpoch = applied?.leaderEpoch ?? -1
   }
@@ -64,13 +67,16 @@ export class OpenStore {
     at: {
       readonly position: number
       readonly leaderEpoch: number
-      readonly inputs: Readonly<Record<string, number>>
+      /** Input positions whose effects are in `changes`; a restore does not know them, and those of before stay true. */
+      readonly inputs?: Readonly<Record<string, number>>
       readonly nowMs: number
     },
   ): Promise<void> {
-    await this.store.apply(changes, this.#header(at))
+    const inputs = at.inputs ?? this.#inputs
+    await this.store.apply(changes, this.#header({ ...at, inputs }))
     this.#position = at.position
     this.#leaderEpoch = at.leaderEpoch
+    this.#inputs = inputs
   }
 
   /** Nothing for this store lies below `position`: it was read, or there is nothing to read. */

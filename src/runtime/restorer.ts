@@ -1,0 +1,242 @@
+/**
+ * Brings stores to where their changelogs are: to a target for a task that is to run, or on and on for a standby.
+ *
+ * It starts at each store's own position, reads committed records only, and applies them in batches, each atomic with the
+ * position that was read up to (control records and aborted ones are behind it). The next read is on its way while a batch
+ * is applied.
+ *
+ * Invariant: a store never holds a record at or beyond its position, so stopping anywhere is a place to go on from.
+ */
+import { readBatchHeader, RecordCursor, type FetchedBatch, type Log, type LogReader } from '#log'
+import type { StoreChange } from '#state'
+import type { OpenStore } from './open-store.ts'
+import { restoredRow } from './restored-row.ts'
+import type { RestoreMetrics } from './streams-metrics.ts'
+import type { Machine } from './streams-options.ts'
+
+/** A standby's reader waits this long at most before it looks whether it was stopped. */
+const WAIT_MS = 1_000
+
+export interface RestoreOptions {
+  readonly applicationId: string
+  readonly taskId: string
+  readonly rowsMax: number
+  readonly fetchBytesMax: number
+}
+
+/** One store on its way. `target` undefined: a standby, which has no end. */
+export interface RestoreGoal {
+  readonly store: OpenStore
+  readonly from: number
+  readonly target: number | undefined
+  /** Why the store starts from nothing, or how it begins. */
+  readonly reason: string
+}
+
+class Progress {
+  readonly goal: RestoreGoal
+  readonly startedMs: number
+  readonly pending: StoreChange[] = []
+  /** Everything below is in the store or in `pending`. */
+  readTo: number
+  leaderEpoch: number
+  records: number = 0
+  endedMs: number | undefined
+
+  constructor(goal: RestoreGoal, startedMs: number) {
+    this.goal = goal
+    this.startedMs = startedMs
+    this.readTo = goal.from
+    this.leaderEpoch = goal.store.leaderEpoch
+  }
+
+  get isDone(): boolean {
+    return this.goal.target !== undefined && this.readTo >= this.goal.target
+  }
+}
+
+export class Restorer {
+  readonly #reader: LogReader
+  readonly #machine: Machine
+  readonly #options: RestoreOptions
+  readonly #stores: ReadonlyMap<string, Progress>
+  readonly #cursor = new RecordCursor()
+  #stopped = false
+
+  constructor(log: Log, machine: Machine, options: RestoreOptions, goals: readonly RestoreGoal[]) {
+    this.#machine = machine
+    this.#options = options
+    this.#reader = log.reader({ isolation: 'read-committed' })
+    const nowMs = machine.clock.elapsedMs()
+    const entries = goals.flatMap((goal) => {
+      const { changelog } = goal.store
+      if (changelog === undefined) return []
+      return [[`${changelog.topic}-${changelog.partition}`, new Progress(goal, nowMs)] as const]
+    })
+    this.#stores = new Map(entries)
+  }
+
+  /** Records that were applied, over all stores. */
+  get records(): number {
+    return [...this.#stores.values()].reduce((sum, { records }) => sum + records, 0)
+  }
+
+  metrics(): readonly RestoreMetrics[] {
+    const nowMs = this.#machine.clock.elapsedMs()
+    return [...this.#stores.values()].map((progress) => metricsOf(progress, this.#options, nowMs))
+  }
+
+  /** Resolves when every target is reached, or soon after `stop`. True if it got there. */
+  async run(): Promise<boolean> {
+    this.#assign()
+    let reading = this.#read()
+    try {
+      while (!this.#stopped && !this.#isDone()) {
+        this.#take(await reading)
+        // What was just taken is applied while the next read is on its way.
+        reading = this.#read()
+        await this.#applyFull(this.#isDone() || this.#isStandby() ? 1 : this.#options.rowsMax)
+      }
+      if (!this.#stopped) await this.#applyFull(0)
+      return !this.#stopped
+    } finally {
+      this.#reader.wake()
+      await reading.catch(() => [])
+      await this.#reader.close()
+    }
+  }
+
+  /** Ends `run` after the batch in hand; what was read and not applied is forgotten. */
+  stop(): void {
+    this.#stopped = true
+    this.#reader.wake()
+  }
+
+  #read(): Promise<readonly FetchedBatch[]> {
+    if (this.#stopped || this.#isDone()) return Promise.resolve([])
+    const reading = this.#reader.poll({ waitMs: WAIT_MS, bytesMax: this.#options.fetchBytesMax })
+    // Looked at when it is awaited, which may be after it failed.
+    reading.catch(() => {})
+    return reading
+  }
+
+  #assign(): void {
+    const open = [...this.#stores.values()].filter((progress) => !progress.isDone)
+    this.#reader.assign(
+      open.flatMap(({ goal: { store }, readTo }) =>
+        store.changelog === undefined
+          ? []
+          : [{ ...placeOf(store.changelog), position: Math.max(readTo, 0) }],
+      ),
+    )
+  }
+
+  #isDone(): boolean {
+    for (const progress of this.#stores.values()) if (!progress.isDone) return false
+    return true
+  }
+
+  #isStandby(): boolean {
+    for (const { goal } of this.#stores.values()) if (goal.target === undefined) return true
+    return false
+  }
+
+  #take(batches: readonly FetchedBatch[]): void {
+    for (const batch of batches) {
+      const progress = this.#stores.get(`${batch.topic}-${batch.partition}`)
+      if (progress !== undefined) this.#decode(batch, progress)
+    }
+    // Read before the next poll begins: everything below has been returned to us.
+    for (const progress of this.#stores.values()) {
+      const { changelog } = progress.goal.store
+      if (changelog === undefined) continue
+      const position = this.#reader.progress(changelog)?.position ?? -1
+      progress.readTo = Math.max(progress.readTo, position)
+    }
+  }
+
+  #decode(batch: FetchedBatch, progress: Progress): void {
+    const row = restoredRow(progress.goal.store.spec)
+    const limit = progress.goal.target ?? Number.POSITIVE_INFINITY
+    this.#cursor.open(batch.bytes, batch)
+    while (this.#cursor.next()) {
+      const { offset } = this.#cursor
+      // An input that serves as changelog goes on beyond what its task has committed (R3).
+      if (offset < progress.readTo || offset >= limit) continue
+      const change = row(this.#cursor)
+      if (change === undefined) continue
+      progress.pending.push(change)
+      progress.records += 1
+    }
+    progress.readTo = Math.max(progress.readTo, Math.min(batch.nextOffset, limit))
+    progress.leaderEpoch = Math.max(progress.leaderEpoch, readBatchHeader(batch.bytes).leaderEpoch)
+  }
+
+  /** Applies where at least `rowsMin` rows wait; with 0 also where only the position moved. */
+  async #applyFull(rowsMin: number): Promise<void> {
+    for (const progress of this.#stores.values()) {
+      const ended = progress.isDone && progress.endedMs === undefined
+      if (progress.pending.length >= Math.max(rowsMin, 1) || ended) await this.#apply(progress)
+      if (ended) this.#end(progress)
+      if (this.#stopped) return
+    }
+  }
+
+  async #apply(progress: Progress): Promise<void> {
+    const { clock, failpoint } = this.#machine
+    const { store, target } = progress.goal
+    const position = Math.min(progress.readTo, target ?? progress.readTo)
+    if (progress.pending.length === 0) {
+      store.skipTo(position, progress.leaderEpoch)
+      return
+    }
+    const changes = progress.pending.splice(0)
+    await store.apply(changes, {
+      position,
+      leaderEpoch: progress.leaderEpoch,
+      nowMs: clock.nowMs(),
+    })
+    failpoint('runtime:restore')
+  }
+
+  #end(progress: Progress): void {
+    const { clock, observer } = this.#machine
+    progress.endedMs = clock.elapsedMs()
+    observer({
+      kind: 'restored',
+      applicationId: this.#options.applicationId,
+      taskId: this.#options.taskId,
+      store: progress.goal.store.spec.name,
+      records: progress.records,
+      durationMs: progress.endedMs - progress.startedMs,
+      reason: progress.goal.reason,
+    })
+  }
+}
+
+function placeOf({ topic, partition }: { readonly topic: string; readonly partition: number }): {
+  readonly topic: string
+  readonly partition: number
+} {
+  return { topic, partition }
+}
+
+function metricsOf(progress: Progress, { taskId }: RestoreOptions, nowMs: number): RestoreMetrics {
+  const { goal } = progress
+  const elapsedMs = Math.max(1, (progress.endedMs ?? nowMs) - progress.startedMs)
+  const doneRecords = Math.max(0, progress.readTo - Math.max(goal.from, 0))
+  const recordsPerSecond = (doneRecords * 1_000) / elapsedMs
+  const totalRecords =
+    goal.target === undefined ? undefined : Math.max(0, goal.target - Math.max(goal.from, 0))
+  const left = totalRecords === undefined ? undefined : Math.max(0, totalRecords - doneRecords)
+  return {
+    taskId,
+    store: goal.store.spec.name,
+    mode: goal.target === undefined ? 'standby' : 'active',
+    doneRecords,
+    totalRecords,
+    recordsPerSecond,
+    etaMs:
+      left === undefined || recordsPerSecond === 0 ? undefined : (left * 1_000) / recordsPerSecond,
+  }
+}
