@@ -1,3 +1,10 @@
 /** Partitioned, ordered, durable topics. Loads no driver: ask for those by name. */
+export { BATCH_BYTES_MAX, checkBatch, readBatchHeader, type BatchHeader } from './record-batch.ts'
+export { stampLogAppendTime, stampOffsets, stampProducer } from './record-batch.ts'
+export { type Compression, type WriterCompression } from './compression.ts'
+export { crc32c } from './crc32c.ts'
 export * from './log.ts'
+export { partitionFor } from './partitioner.ts'
+export { RecordBatchWriter, type Encodes } from './record-batch-writer.ts'
+export { RecordCursor } from './record-cursor.ts'
 export * from './record.ts'

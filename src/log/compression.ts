@@ -1,0 +1,27 @@
+/**
+ * What a batch's records may be compressed with: the codes of the format, and the codecs this build has.
+ *
+ * Invariant: decompression never yields more than `decompressedBytesMax`, whatever the bytes claim.
+ */
+import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+
+/** In the order of the format's codes, 0 to 4. */
+export const COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+export type Compression = (typeof COMPRESSIONS)[number]
+
+/** What a writer may choose. */
+export type WriterCompression = 'none' | 'gzip' | 'zstd'
+
+export const decompressedBytesMax: number = 256 * 1024 * 1024
+
+export function compress(compression: 'gzip' | 'zstd', bytes: Uint8Array): Uint8Array {
+  // Bun's types want to know that the memory is not shared; ours never is.
+  const own = bytes as Uint8Array<ArrayBuffer>
+  return compression === 'gzip' ? Bun.gzipSync(own) : Bun.zstdCompressSync(own)
+}
+
+/** Throws whatever the codec throws when the bytes are damaged or would become too many. */
+export function decompress(compression: 'gzip' | 'zstd', bytes: Uint8Array): Uint8Array {
+  const options = { maxOutputLength: decompressedBytesMax }
+  return compression === 'gzip' ? gunzipSync(bytes, options) : zstdDecompressSync(bytes, options)
+}

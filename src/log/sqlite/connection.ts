@@ -1,0 +1,35 @@
+/**
+ * A connection to the log file, and what its errors mean.
+ *
+ * Invariant: no connection of a log waits longer than BUSY_TIMEOUT_MS for another process inside one call (R17).
+ */
+import { Database, SQLiteError } from 'bun:sqlite'
+
+import { LogError } from '../log.ts'
+
+/** `power`: an acknowledged write survives a power cut. `process`: it survives the end of the process only. */
+export type Durability = 'power' | 'process'
+
+export const BUSY_TIMEOUT_MS = 5
+
+export function connect(path: string, durability: Durability): Database {
+  const database = new Database(path, { readwrite: true, create: false, strict: true })
+  database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  // FULL syncs the WAL at every COMMIT, NORMAL only at a checkpoint.
+  database.run(`PRAGMA synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`)
+  // Checkpoints have their own thread.
+  database.run('PRAGMA wal_autocheckpoint = 0')
+  return database
+}
+
+/** Another connection holds the lock that was asked for. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof SQLiteError && (error.code ?? '').startsWith('SQLITE_BUSY')
+}
+
+/** What the caller of the log is told when SQLite fails. */
+export function unavailable(doing: string, error: unknown): LogError {
+  if (error instanceof LogError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new LogError('LOG_UNAVAILABLE', `${doing}: ${reason}`, { retriable: true, cause: error })
+}
