@@ -1,5 +1,11 @@
 /** Ordered bytes at a known position, and the write buffers over them. Loads no backend: ask for those by name. */
-export * from './bytes.ts'
+export {
+  changelogRestorer,
+  type ChangelogRestorer,
+  type HeaderSource,
+  type RestoreSpec,
+} from './changelog-restorer.ts'
+export { DedupeBuffer, type DedupeBufferOptions } from './dedupe-store.ts'
 export { KeyValueWriteBuffer, type KeyValueWriteBufferOptions } from './key-value-store.ts'
 export {
   parseTimestamped,
@@ -7,7 +13,7 @@ export {
   windowStoreKey,
   type WindowStoreKey,
 } from './row-format.ts'
-export { decodeStoreHeader, encodeStoreHeader } from './store-header.ts'
 export * from './store.ts'
+export { SuppressBuffer, type SuppressBufferOptions } from './suppress-store.ts'
 export * from './task-store.ts'
 export { WindowWriteBuffer, type WindowWriteBufferOptions } from './window-store.ts'

@@ -1,0 +1,239 @@
+/**
+ * Turns restored changelog records into the rows that the live store would have written: the formats, the other way round.
+ *
+ * Invariant: applying what `take` answers, in order, leaves a backend from which the task store loads the same contents as
+ * from the one that was lost.
+ */
+import { asBuffer, ByteWriter, readInt64 } from '#system'
+import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
+import { DedupeBlobWriter, dedupeSegmentMs, readSegmentNote, segmentNote } from './dedupe-blob.ts'
+import { TIMESTAMP_BYTES, WINDOW_SUFFIX_BYTES } from './row-format.ts'
+import { StateError, type StateStore, type StoreChange } from './store.ts'
+import { observedTimeNote, readObservedTime } from './window-store.ts'
+
+/** What of a store decides its rows; a topology's `StoreSpec` is one. */
+export type RestoreSpec =
+  | { readonly name: string; readonly kind: 'key-value'; readonly timestamped: boolean }
+  | { readonly name: string; readonly kind: 'window' }
+  | { readonly name: string; readonly kind: 'suppress' }
+  | { readonly name: string; readonly kind: 'dedupe'; readonly withinMs: number }
+
+/** Asked for headers only where the format has some; the log's `RawRecord` is one. */
+export interface HeaderSource {
+  headers(): readonly (readonly [name: string, value: Uint8Array | null])[]
+}
+
+export interface ChangelogRestorer {
+  /** Key and value are kept as they are: their bytes must not change before the rows of the next `take` are applied. */
+  add(key: Uint8Array, value: Uint8Array | null, timestampMs: number, record: HeaderSource): void
+  /** Rows that wait. */
+  readonly rows: number
+  /** The rows of everything added since the last `take`; the next one counts on these being applied first. */
+  take(): readonly StoreChange[]
+}
+
+/** One restorer a store and restore, over the store it restores. */
+export function changelogRestorer(spec: RestoreSpec, store: StateStore): ChangelogRestorer {
+  switch (spec.kind) {
+    case 'key-value':
+      return spec.timestamped ? new TimestampedRestorer() : new PlainRestorer()
+    case 'window':
+      return new WindowRestorer(store)
+    case 'suppress':
+      return new SuppressRestorer(spec.name)
+    case 'dedupe':
+      return new DedupeRestorer(spec.withinMs, store)
+  }
+}
+
+/** Rows are the records. */
+class PlainRestorer implements ChangelogRestorer {
+  #changes: StoreChange[] = []
+
+  get rows(): number {
+    return this.#changes.length
+  }
+
+  add(
+    key: Uint8Array,
+    value: Uint8Array | null,
+    _timestampMs: number,
+    _record: HeaderSource,
+  ): void {
+    this.#changes.push({ key, value })
+  }
+
+  take(): readonly StoreChange[] {
+    const changes = this.#changes
+    this.#changes = []
+    return changes
+  }
+}
+
+/** Rows are ts(8) ‖ value; all values of one batch are written into one buffer. */
+class TimestampedRestorer implements ChangelogRestorer {
+  #keys: Uint8Array[] = []
+  /** Where each row ends; −1 for a delete. */
+  #ends: number[] = []
+  #values = new ByteWriter(1 << 16)
+
+  get rows(): number {
+    return this.#keys.length
+  }
+
+  add(key: Uint8Array, value: Uint8Array | null, timestampMs: number): void {
+    this.#keys.push(key)
+    if (value === null) {
+      this.#ends.push(-1)
+      return
+    }
+    this.#values.int64(timestampMs)
+    this.#values.bytes(value)
+    this.#ends.push(this.#values.length)
+  }
+
+  take(): readonly StoreChange[] {
+    const { buffer } = this.#values
+    const changes: StoreChange[] = []
+    let start = 0
+    for (const [index, key] of this.#keys.entries()) {
+      const end = this.#ends[index] ?? -1
+      changes.push({ key, value: end < 0 ? null : buffer.subarray(start, end) })
+      if (end >= 0) start = end
+    }
+    // A new buffer: the rows are views of the old one.
+    this.#values = new ByteWriter(Math.max(this.#values.length + TIMESTAMP_BYTES, 1 << 16))
+    this.#keys = []
+    this.#ends = []
+    return changes
+  }
+}
+
+/** Timestamped rows, and the note of the highest window start, deleted windows included. */
+class WindowRestorer implements ChangelogRestorer {
+  readonly #inner = new TimestampedRestorer()
+  #notedTimeMs: number
+  #observedTimeMs: number
+
+  constructor(store: StateStore) {
+    this.#notedTimeMs = readObservedTime(store)
+    this.#observedTimeMs = this.#notedTimeMs
+  }
+
+  get rows(): number {
+    return this.#inner.rows
+  }
+
+  add(key: Uint8Array, value: Uint8Array | null, timestampMs: number): void {
+    const startMs = readInt64(asBuffer(key), key.length - WINDOW_SUFFIX_BYTES)
+    if (startMs > this.#observedTimeMs) this.#observedTimeMs = startMs
+    this.#inner.add(key, value, timestampMs)
+  }
+
+  take(): readonly StoreChange[] {
+    const changes = this.#inner.take()
+    if (this.#observedTimeMs === this.#notedTimeMs) return changes
+    this.#notedTimeMs = this.#observedTimeMs
+    return [...changes, observedTimeNote(this.#observedTimeMs)]
+  }
+}
+
+/** Rows are the records, in the one version that is written. */
+class SuppressRestorer extends PlainRestorer {
+  readonly #name: string
+
+  constructor(name: string) {
+    super()
+    this.#name = name
+  }
+
+  override add(
+    key: Uint8Array,
+    value: Uint8Array | null,
+    timestampMs: number,
+    record: HeaderSource,
+  ): void {
+    if (value !== null) this.#checkVersion(record)
+    super.add(key, value, timestampMs, record)
+  }
+
+  #checkVersion(record: HeaderSource): void {
+    const version = record.headers().find(([name]) => name === 'v')?.[1]
+    if (version?.[0] === BUFFER_VALUE_VERSION) return
+    throw new StateError(
+      'STORE_SERDE',
+      `store ${this.#name}: its changelog has a record of version ${version?.[0] ?? 0}, not 3: it was written by Kafka ` +
+        'Streams before 2.4; let a newer one write it again, or reset the application',
+    )
+  }
+}
+
+/** Rows are blobs: one a segment and batch, numbered on from what the store holds. */
+class DedupeRestorer implements ChangelogRestorer {
+  readonly #withinMs: number
+  readonly #segmentMs: number
+  readonly #store: StateStore
+  #blobs: Map<number, DedupeBlobWriter> = new Map()
+  /** Where each segment's numbering goes on. */
+  readonly #nextOrdinals: Map<number, number> = new Map()
+  readonly #ends: Map<number, number> = new Map()
+  #newestMs = Number.NEGATIVE_INFINITY
+  #last: DedupeBlobWriter | undefined
+  #rows = 0
+
+  constructor(withinMs: number, store: StateStore) {
+    this.#withinMs = withinMs
+    this.#segmentMs = dedupeSegmentMs(withinMs)
+    this.#store = store
+  }
+
+  get rows(): number {
+    return this.#rows
+  }
+
+  add(key: Uint8Array, value: Uint8Array | null): void {
+    if (value === null) return
+    const acceptedAtMs = readInt64(asBuffer(value), 0)
+    if (acceptedAtMs > this.#newestMs) this.#newestMs = acceptedAtMs
+    // Stream time is at least the newest acceptance, so this id can no longer make a repeat.
+    if (acceptedAtMs < this.#newestMs - this.#withinMs) return
+    this.#blobAt(Math.floor(acceptedAtMs / this.#segmentMs) * this.#segmentMs).addBytes(
+      key,
+      acceptedAtMs,
+    )
+    this.#rows += 1
+  }
+
+  take(): readonly StoreChange[] {
+    const changes: StoreChange[] = []
+    for (const [startMs, blob] of this.#blobs) {
+      const nextOrdinal = blob.firstOrdinal + blob.count
+      this.#nextOrdinals.set(startMs, nextOrdinal)
+      const endMs = this.#ends.get(startMs) ?? startMs + this.#segmentMs
+      changes.push(blob.finish(), segmentNote({ startMs, endMs, nextOrdinal }))
+    }
+    this.#blobs = new Map()
+    this.#last = undefined
+    this.#rows = 0
+    return changes
+  }
+
+  #blobAt(startMs: number): DedupeBlobWriter {
+    if (this.#last?.startMs === startMs) return this.#last
+    const blob = this.#blobs.get(startMs) ?? this.#newBlob(startMs)
+    this.#last = blob
+    return blob
+  }
+
+  #newBlob(startMs: number): DedupeBlobWriter {
+    let next = this.#nextOrdinals.get(startMs)
+    if (next === undefined) {
+      const note = readSegmentNote(this.#store, startMs)
+      next = note?.nextOrdinal ?? 0
+      this.#ends.set(startMs, Math.max(note?.endMs ?? 0, startMs + this.#segmentMs))
+    }
+    const blob = new DedupeBlobWriter(startMs, next)
+    this.#blobs.set(startMs, blob)
+    return blob
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The ids accepted in one stretch of stream time: fingerprints in a table, ids in memory until committed, then in blobs.
+ *
+ * Invariant: ids are numbered from 0 in the order of acceptance; those below `#stored` are in the backend's blobs, the others
+ * in memory, and the table has one entry for each.
+ */
+import { assert } from '#system'
+import { blobKey, DedupeBlob, DedupeBlobWriter, noteKey, segmentNote } from './dedupe-blob.ts'
+import { FingerprintTable } from './fingerprint-table.ts'
+import type { StateStore, StoreChange } from './store.ts'
+
+/** 64 bits of an id, as two unsigned words: equal ids have equal ones. */
+export interface Fingerprint {
+  low(id: string): number
+  high(id: string): number
+}
+
+export class DedupeSegment {
+  readonly startMs: number
+  /** Not included. */
+  endMs: number
+  readonly #store: StateStore
+  readonly #fingerprint: Fingerprint
+  readonly #table: FingerprintTable
+  /** The first ordinal of each blob, ascending. */
+  readonly #blobs: number[] = []
+  #stored = 0
+  #committing: readonly string[] = []
+  #open: string[] = []
+  #openTimes: number[] = []
+  /** The blob that was last looked into: repeats come soon after their originals, and together. */
+  #lastBlob: DedupeBlob | undefined
+  #lastBlobFirst = -1
+
+  constructor(
+    range: { readonly startMs: number; readonly endMs: number; readonly expected?: number },
+    store: StateStore,
+    fingerprint: Fingerprint,
+  ) {
+    this.startMs = range.startMs
+    this.endMs = range.endMs
+    this.#store = store
+    this.#fingerprint = fingerprint
+    this.#table = new FingerprintTable(range.expected)
+  }
+
+  get ids(): number {
+    return this.#stored + this.#committing.length + this.#open.length
+  }
+
+  get hasOpen(): boolean {
+    return this.#open.length > 0
+  }
+
+  /** `bytesAnId` for each id that is in memory still. */
+  memoryBytes(bytesAnId: number): number {
+    const unstored = this.#committing.length + this.#open.length
+    return this.#table.bytes + this.#blobs.length * 8 + unstored * bytesAnId
+  }
+
+  /** Whether the id was accepted here, at `fromMs` or later. */
+  has(id: string, low: number, high: number, fromMs: number): boolean {
+    const table = this.#table
+    table.search(low, high)
+    for (let ordinal = table.next(); ordinal >= 0; ordinal = table.next()) {
+      if (this.startMs + table.matchTime >= fromMs && this.#idAt(ordinal) === id) return true
+    }
+    return false
+  }
+
+  accept(id: string, low: number, high: number, acceptedAtMs: number): void {
+    this.#table.add(low, high, acceptedAtMs - this.startMs, this.ids)
+    this.#open.push(id)
+    this.#openTimes.push(acceptedAtMs)
+  }
+
+  /** Undoes the last `accept`. */
+  undo(): void {
+    const id = this.#open.pop()
+    this.#openTimes.pop()
+    if (id === undefined) return
+    this.#table.remove(this.#fingerprint.low(id), this.#fingerprint.high(id), this.ids)
+  }
+
+  /** Closes the open ids: one blob, and the segment's note. */
+  seal(): readonly StoreChange[] {
+    const blob = new DedupeBlobWriter(this.startMs, this.#stored)
+    for (const [index, id] of this.#open.entries()) {
+      blob.addText(id, this.#openTimes[index] ?? this.startMs)
+    }
+    this.#committing = this.#open
+    this.#open = []
+    this.#openTimes = []
+    const { startMs, endMs, ids } = this
+    return [blob.finish(), segmentNote({ startMs, endMs, nextOrdinal: ids })]
+  }
+
+  release(): void {
+    if (this.#committing.length === 0) return
+    this.#blobs.push(this.#stored)
+    this.#stored += this.#committing.length
+    this.#committing = []
+  }
+
+  /** Takes over a blob of the backend; blobs come in order. */
+  load(firstOrdinal: number, value: Uint8Array): void {
+    const blob = new DedupeBlob(value)
+    for (let index = 0; index < blob.count; index++) {
+      const id = blob.id(index)
+      const low = this.#fingerprint.low(id)
+      this.#table.add(low, this.#fingerprint.high(id), blob.time(index), firstOrdinal + index)
+    }
+    this.#blobs.push(firstOrdinal)
+    this.#stored = firstOrdinal + blob.count
+  }
+
+  /** Deletes of all rows. */
+  drop(): readonly StoreChange[] {
+    const keys = this.#blobs.map((first) => blobKey(this.startMs, first))
+    return [...keys, noteKey(this.startMs)].map((key) => ({ key, value: null }))
+  }
+
+  #idAt(ordinal: number): string | undefined {
+    const unstored = ordinal - this.#stored
+    if (unstored < 0) return this.#storedId(ordinal)
+    return this.#committing[unstored] ?? this.#open[unstored - this.#committing.length]
+  }
+
+  #storedId(ordinal: number): string | undefined {
+    const first = this.#blobOf(ordinal)
+    if (first !== this.#lastBlobFirst) {
+      const value = this.#store.get(blobKey(this.startMs, first))
+      assert(value !== undefined, 'a stored id has its blob')
+      this.#lastBlob = new DedupeBlob(value)
+      this.#lastBlobFirst = first
+    }
+    return this.#lastBlob?.id(ordinal - first)
+  }
+
+  /** The first ordinal of the blob that holds `ordinal`. */
+  #blobOf(ordinal: number): number {
+    let low = 0
+    let high = this.#blobs.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if ((this.#blobs[middle] ?? 0) <= ordinal) low = middle
+      else high = middle - 1
+    }
+    return this.#blobs[low] ?? 0
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The dedupe store: ids already accepted, each with the stream time of its acceptance (R14).
+ *
+ * Invariant: an id is a repeat iff it was accepted and `streamTimeMs − acceptedAt ≤ withinMs`, whatever was purged, restarted or
+ * collided meanwhile: purging takes only what is older, and a fingerprint that matches is checked against the stored id.
+ */
+import { ByteWriter } from '#system'
+import { DedupeBlob, dedupeSegmentMs, parseDedupeKey, parseSegmentNote } from './dedupe-blob.ts'
+import { DedupeSegment, type Fingerprint } from './dedupe-segment.ts'
+import type { StateStore, StoreChange } from './store.ts'
+import type { ChangelogRecord, DedupeTaskStore, SealedWrites } from './task-store.ts'
+
+export interface DedupeBufferOptions {
+  readonly name: string
+  readonly store: StateStore
+  readonly withinMs: number
+  /** True by default. */
+  readonly logged?: boolean
+  /** For tests that force collisions. */
+  readonly fingerprint?: Fingerprint
+}
+
+const HIGH_SEED = 0x9e3779b9
+
+/** Two hashes of 32 bits: as good as one of 64 and, unlike it, no BigInt for the collector. */
+const XX_HASH: Fingerprint = {
+  low: (id) => Bun.hash.xxHash32(id),
+  high: (id) => Bun.hash.xxHash32(id, HIGH_SEED),
+}
+
+/** An id that waits for its commit: string, time and two array places. */
+const UNSTORED_ID_BYTES = 80
+
+export class DedupeBuffer implements DedupeTaskStore {
+  readonly name: string
+  readonly #store: StateStore
+  readonly #withinMs: number
+  readonly #segmentMs: number
+  readonly #logged: boolean
+  readonly #fingerprint: Fingerprint
+  /** Ascending by start. */
+  #segments: DedupeSegment[] = []
+  #streamTimeMs = -1
+  #streamTimeAtSavepoint = -1
+  /** The segments of the ids accepted since the savepoint. */
+  readonly #accepted: DedupeSegment[] = []
+
+  constructor(options: DedupeBufferOptions) {
+    this.name = options.name
+    this.#store = options.store
+    this.#withinMs = options.withinMs
+    this.#segmentMs = dedupeSegmentMs(options.withinMs)
+    this.#logged = options.logged ?? true
+    this.#fingerprint = options.fingerprint ?? XX_HASH
+  }
+
+  get ids(): number {
+    return this.#segments.reduce((ids, segment) => ids + segment.ids, 0)
+  }
+
+  get memoryBytes(): number {
+    return this.#segments.reduce((sum, each) => sum + each.memoryBytes(UNSTORED_ID_BYTES), 0)
+  }
+
+  async load(): Promise<void> {
+    // Rows come segment by segment: its note, which says how many ids to expect, then its blobs in order.
+    let segment: DedupeSegment | undefined
+    for await (const rows of this.#store.scan({ chunkRows: 64 })) {
+      for (const { key, value } of rows) {
+        const { startMs, firstOrdinal } = parseDedupeKey(key)
+        if (firstOrdinal === undefined) {
+          const { endMs, nextOrdinal } = parseSegmentNote(startMs, value)
+          segment = this.#addSegment({ startMs, endMs, expected: nextOrdinal })
+        } else segment?.load(firstOrdinal, value)
+      }
+    }
+  }
+
+  isRepeat(given: string, streamTimeMs: number): boolean {
+    // Ids are compared as their bytes would be: a lone surrogate has none of its own.
+    const id = given.isWellFormed() ? given : given.toWellFormed()
+    if (streamTimeMs > this.#streamTimeMs) this.#streamTimeMs = streamTimeMs
+    const low = this.#fingerprint.low(id)
+    const high = this.#fingerprint.high(id)
+    const fromMs = streamTimeMs - this.#withinMs
+    for (let index = this.#segments.length - 1; index >= 0; index--) {
+      const segment = this.#segments[index] as DedupeSegment
+      if (segment.endMs <= fromMs) break
+      if (segment.has(id, low, high, fromMs)) return true
+    }
+    const segment = this.#segmentAt(streamTimeMs)
+    segment.accept(id, low, high, streamTimeMs)
+    this.#accepted.push(segment)
+    return false
+  }
+
+  savepoint(): void {
+    if (this.#accepted.length > 0) this.#accepted.length = 0
+    this.#streamTimeAtSavepoint = this.#streamTimeMs
+  }
+
+  rollback(): void {
+    for (
+      let segment = this.#accepted.pop();
+      segment !== undefined;
+      segment = this.#accepted.pop()
+    ) {
+      segment.undo()
+    }
+    this.#streamTimeMs = this.#streamTimeAtSavepoint
+  }
+
+  seal(): SealedWrites {
+    const changes: StoreChange[] = [...this.#purge()]
+    const changelog: ChangelogRecord[] = []
+    for (const segment of this.#segments) {
+      if (!segment.hasOpen) continue
+      const sealed = segment.seal()
+      changes.push(...sealed)
+      const blob = sealed[0]?.value
+      if (this.#logged && blob) logBlob(new DedupeBlob(blob), segment.startMs, changelog)
+    }
+    this.savepoint()
+    return { changelog, changes }
+  }
+
+  release(): void {
+    for (const segment of this.#segments) segment.release()
+  }
+
+  /** Drops the segments whose last id could no longer make a repeat, ids of this commit included. */
+  #purge(): readonly StoreChange[] {
+    const deletes: StoreChange[] = []
+    const fromMs = this.#streamTimeMs - this.#withinMs
+    const isOver = (segment: DedupeSegment): boolean => segment.endMs <= fromMs
+    for (const segment of this.#segments) if (isOver(segment)) deletes.push(...segment.drop())
+    if (deletes.length > 0) this.#segments = this.#segments.filter((each) => !isOver(each))
+    return deletes
+  }
+
+  #segmentAt(timeMs: number): DedupeSegment {
+    for (let index = this.#segments.length - 1; index >= 0; index--) {
+      const segment = this.#segments[index] as DedupeSegment
+      if (segment.startMs <= timeMs && timeMs < segment.endMs) return segment
+    }
+    const startMs = Math.floor(timeMs / this.#segmentMs) * this.#segmentMs
+    const endMs = startMs + this.#segmentMs
+    const same = this.#segments.find((segment) => segment.startMs === startMs)
+    if (same === undefined) return this.#addSegment({ startMs, endMs })
+    // Only where `withinMs` has grown since the segment was made.
+    same.endMs = endMs
+    return same
+  }
+
+  #addSegment(range: {
+    readonly startMs: number
+    readonly endMs: number
+    readonly expected?: number
+  }): DedupeSegment {
+    const segment = new DedupeSegment(range, this.#store, this.#fingerprint)
+    this.#segments.push(segment)
+    this.#segments.sort((a, b) => a.startMs - b.startMs)
+    return segment
+  }
+}
+
+/** One record an id: its bytes, and the time it was accepted at. */
+function logBlob(blob: DedupeBlob, startMs: number, changelog: ChangelogRecord[]): void {
+  const times = new ByteWriter(8 * blob.count)
+  for (let index = 0; index < blob.count; index++) times.int64(startMs + blob.time(index))
+  for (let index = 0; index < blob.count; index++) {
+    const key = blob.idBytes(index)
+    const value = times.buffer.subarray(index * 8, index * 8 + 8)
+    changelog.push({ key, value, timestampMs: startMs + blob.time(index) })
+  }
+}
