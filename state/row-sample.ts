@@ -43,11 +43,11 @@ export class RowSample {
   }
 
   /**
-   * Whether so much has changed that the sample should be kept with the next batch: a store that is killed forgets at most an
-   * eighth of its rows from the count.
+   * Whether as much has changed as the sample holds, so that it should be kept with the next batch: at eight bytes a change, and
+   * a store that is killed miscounts by no more changes than that.
    */
   get isDue(): boolean {
-    return this.#changes > 0 && this.#changes >= (this.#rows.size * 2 ** this.#shift) / 8
+    return this.#changes > 0 && this.#changes >= this.#rows.size
   }
 
   get isDirty(): boolean {
