@@ -13,6 +13,8 @@ import type { Serde } from './serde.ts'
 export interface Processor {
   readonly name: string
   process(key: unknown, value: unknown, timestampMs: number, oldValue?: unknown): void
+  /** Once, when everything is wired: parents before children. */
+  init?(): void
   /** Closes what needs closing; commit has happened or never will. */
   close?(): void
 }
@@ -72,6 +74,21 @@ export interface KeyValueStore<K, V> {
 /** With `ordered: true`: ranges by the order of the encoded keys, both bounds included. */
 export interface OrderedKeyValueStore<K, V> extends KeyValueStore<K, V> {
   range(range?: { from?: K; to?: K; reverse?: boolean }): Iterable<readonly [key: K, value: V]>
+}
+
+/** A windowed table's store as user-written processors see it: they read it, its aggregation writes it. */
+export interface ReadableWindowStore<K, V> {
+  get(key: K, windowStartMs: number): V | undefined
+  /** Windows of one key with `fromMs ≤ start ≤ toMs`, by start. */
+  fetch(
+    key: K,
+    fromMs: number,
+    toMs: number,
+  ): Iterable<{
+    readonly windowStartMs: number
+    readonly value: V
+    readonly timestampMs: number
+  }>
 }
 
 /** A class processor: `init` once, `process` per record, `close` at the end. */

@@ -69,6 +69,12 @@ export type TopologyErrorCode =
   | 'WINDOW_REQUIRED'
   /** Asked for something that this operator cannot do; the message says what can. */
   | 'UNSUPPORTED'
+  /** A value or bytes that its serde cannot take: the record becomes a dead letter; mend the writer or the schema. */
+  | 'SERDE_INVALID'
+  /** A record's time is negative or no number: choose another extractor (`timestamps`) or mend the writer. */
+  | 'TIMESTAMP_INVALID'
+  /** Suppress holds more than it may and was told to shut down then: raise its limit, or let it emit early. */
+  | 'BUFFER_FULL'
 
 export class TopologyError extends Error {
   override readonly name: string = 'TopologyError'

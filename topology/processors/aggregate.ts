@@ -1,0 +1,51 @@
+/**
+ * Count, reduce and aggregate of a key's records, without windows.
+ *
+ * Invariant: the store holds the fold of every record of a key that had a value; each update is forwarded, at the later of
+ * the record's and the aggregate's time (R5).
+ */
+import type { KeyValueTaskStore } from '#state'
+import type { Adder } from '../node.ts'
+import type { Processor } from '../processor.ts'
+import type { RunContext } from '../run-context.ts'
+import { keyValueStore, type NodeOf, type Wiring } from '../wiring.ts'
+
+export class Aggregate implements Processor {
+  readonly name: string
+  readonly #adder: Adder
+  readonly #sendsOldValues: boolean
+  readonly #store: KeyValueTaskStore<unknown, unknown>
+  readonly #run: RunContext
+  readonly #next: Processor
+
+  constructor(node: NodeOf<'aggregate'>, { run, stores, next }: Wiring) {
+    this.name = node.name
+    this.#adder = node.adder
+    this.#sendsOldValues = node.sendsOldValues
+    this.#store = keyValueStore(stores, node.store)
+    this.#run = run
+    this.#next = next
+  }
+
+  process(key: unknown, value: unknown, timestampMs: number): void {
+    if (key === null || value === null) {
+      this.#run.environment.dropped(this.name, 'null key or value')
+      return
+    }
+    const { initial, add } = this.#adder
+    const stored = this.#store.getTimed(key)
+    let before: unknown = null
+    let aggregate: unknown = value
+    let aggregateMs = timestampMs
+    if (stored !== undefined) {
+      before = stored.value
+      aggregate = add(before, value, key) ?? null
+      if (stored.timestampMs > timestampMs) aggregateMs = stored.timestampMs
+    } else if (initial !== undefined) {
+      before = initial()
+      aggregate = add(before, value, key) ?? null
+    }
+    this.#store.put(key, aggregate, aggregateMs)
+    this.#next.process(key, aggregate, aggregateMs, this.#sendsOldValues ? before : null)
+  }
+}

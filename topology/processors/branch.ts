@@ -1,0 +1,33 @@
+/**
+ * Sends each record down the first branch whose predicate is true, else down the default, if there is one.
+ *
+ * Invariant: a record takes one branch at most.
+ */
+import { assert } from '#system'
+import type { Predicate } from '../node.ts'
+import type { Processor } from '../processor.ts'
+import type { NodeOf, Wiring } from '../wiring.ts'
+
+export class Branch implements Processor {
+  readonly name: string
+  readonly #predicates: readonly Predicate[]
+  readonly #branches: readonly Processor[]
+
+  constructor(node: NodeOf<'branch'>, { children }: Wiring) {
+    const { name, predicates, hasDefault } = node
+    this.name = name
+    this.#predicates = predicates
+    this.#branches = children
+    const expected = predicates.length + (hasDefault ? 1 : 0)
+    assert(children.length === expected, `${name} has a child a branch, in their order`)
+  }
+
+  process(key: unknown, value: unknown, timestampMs: number): void {
+    let taken = 0
+    for (const predicate of this.#predicates) {
+      if (predicate(value, key)) break
+      taken += 1
+    }
+    this.#branches[taken]?.process(key, value, timestampMs)
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * Gives each record a new value.
+ *
+ * Invariant: key and time stay, so what was partitioned stays partitioned.
+ */
+import type { ValueMapper } from '../node.ts'
+import type { Processor } from '../processor.ts'
+import type { NodeOf, Wiring } from '../wiring.ts'
+
+export class MapValues implements Processor {
+  readonly name: string
+  readonly #mapper: ValueMapper
+  readonly #next: Processor
+
+  constructor(node: NodeOf<'map-values'>, { next }: Wiring) {
+    this.name = node.name
+    this.#mapper = node.mapper
+    this.#next = next
+  }
+
+  process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#next.process(key, this.#mapper(value, key) ?? null, timestampMs)
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * A table with each value mapped.
+ *
+ * Invariant: an absent value stays absent, and the mapper is not asked (K4).
+ */
+import type { KeyValueTaskStore } from '#state'
+import type { ValueMapper } from '../node.ts'
+import type { Processor } from '../processor.ts'
+import { keyValueStore, type NodeOf, type Wiring } from '../wiring.ts'
+
+export class TableMapValues implements Processor {
+  readonly name: string
+  readonly #mapper: ValueMapper
+  readonly #store: KeyValueTaskStore<unknown, unknown> | undefined
+  readonly #sendsOldValues: boolean
+  readonly #next: Processor
+
+  constructor(node: NodeOf<'table-map-values'>, { stores, next }: Wiring) {
+    this.name = node.name
+    this.#mapper = node.mapper
+    this.#store = node.store === undefined ? undefined : keyValueStore(stores, node.store)
+    this.#sendsOldValues = node.sendsOldValues
+    this.#next = next
+  }
+
+  process(key: unknown, value: unknown, timestampMs: number, oldValue: unknown): void {
+    const now = this.#mapped(value, key)
+    const before = this.#sendsOldValues ? this.#before(oldValue, key) : null
+    this.#store?.put(key, now, timestampMs)
+    this.#next.process(key, now, timestampMs, before)
+  }
+
+  #before(oldValue: unknown, key: unknown): unknown {
+    if (this.#store !== undefined) return this.#store.get(key) ?? null
+    return this.#mapped(oldValue ?? null, key)
+  }
+
+  #mapped(value: unknown, key: unknown): unknown {
+    return value === null ? null : (this.#mapper(value, key) ?? null)
+  }
+}

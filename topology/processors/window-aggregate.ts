@@ -1,0 +1,163 @@
+/**
+ * Count, reduce and aggregate of a key's records in tumbling or hopping windows: forwards each update, or one result when a
+ * window closes.
+ *
+ * Invariant: a window [s, e) takes records while stream time is below e + grace (W2), and none after; what comes later is
+ * reported, never lost in silence.
+ *
+ * One number says which windows are open: those that start at or after `#openFromMs`, which is a multiple of the advance.
+ * Stream time is this node's own (W1) and saved, so a restart takes no record that would have been late. It is the highest
+ * timestamp seen, or a tick; below a `slowest-upstream` source only what `advanceTime` says, for there records of one
+ * upstream task may run far ahead of another's (R12).
+ */
+import type { WindowTaskStore } from '#state'
+import type { Adder } from '../node.ts'
+import type { Processor } from '../processor.ts'
+import type { RunContext } from '../run-context.ts'
+import { UndoableNumber } from '../undo-log.ts'
+import { WindowCloser } from '../window-closer.ts'
+import {
+  type NodeOf,
+  saveTime,
+  streamTimeName,
+  type TimeKeeper,
+  type Wiring,
+  windowStore,
+} from '../wiring.ts'
+
+export class WindowAggregate implements Processor, TimeKeeper {
+  readonly name: string
+  readonly #adder: Adder
+  readonly #sizeMs: number
+  readonly #advanceMs: number
+  readonly #graceMs: number
+  readonly #sendsOldValues: boolean
+  readonly #isTimeHeld: boolean
+  readonly #store: WindowTaskStore<unknown, unknown>
+  readonly #storeName: string
+  readonly #streamTimeMs: UndoableNumber
+  readonly #openFromMs: UndoableNumber
+  /** Undefined where every update is forwarded. */
+  readonly #closer: WindowCloser | undefined
+  readonly #run: RunContext
+  readonly #next: Processor
+
+  constructor(node: NodeOf<'window-aggregate'>, wiring: Wiring) {
+    this.name = node.name
+    this.#adder = node.adder
+    this.#sizeMs = node.windows.sizeMs
+    this.#advanceMs = node.windows.advanceMs
+    this.#graceMs = node.windows.graceMs
+    this.#sendsOldValues = node.sendsOldValues
+    this.#isTimeHeld = wiring.isTimeHeld
+    this.#store = windowStore(wiring.stores, node.store)
+    this.#storeName = node.store
+    this.#streamTimeMs = new UndoableNumber(wiring.run.undoLog, -1)
+    this.#openFromMs = new UndoableNumber(wiring.run.undoLog, 0)
+    this.#closer = node.emit === 'on-close' ? new WindowCloser(node, wiring) : undefined
+    this.#run = wiring.run
+    this.#next = wiring.next
+    this.#store.holdFrom(0)
+  }
+
+  process(key: unknown, value: unknown, timestampMs: number): void {
+    if (key === null) {
+      this.#run.environment.dropped(this.name, 'null key')
+      return
+    }
+    if (!this.#isTimeHeld) this.advanceTime(timestampMs)
+    const advanceMs = this.#advanceMs
+    const openFromMs = this.#openFromMs.value
+    // W6: by ascending start; no window starts before 0.
+    let startMs = Math.max(0, timestampMs - this.#sizeMs + advanceMs)
+    startMs -= startMs % advanceMs
+    for (; startMs <= timestampMs; startMs += advanceMs) {
+      if (startMs >= openFromMs) this.#add(startMs, key, value, timestampMs)
+      else this.#late(startMs, key)
+    }
+  }
+
+  #add(startMs: number, key: unknown, value: unknown, timestampMs: number): void {
+    const { initial, add } = this.#adder
+    const stored = this.#store.getTimed(key, startMs)
+    let before: unknown = null
+    let aggregate: unknown = value
+    let aggregateMs = timestampMs
+    if (stored !== undefined) {
+      before = stored.value
+      aggregate = add(before, value, key) ?? null
+      if (stored.timestampMs > timestampMs) aggregateMs = stored.timestampMs
+    } else if (initial !== undefined) {
+      before = initial()
+      aggregate = add(before, value, key) ?? null
+    }
+    if (!this.#store.put(key, startMs, aggregate, aggregateMs)) {
+      this.#run.environment.dropped(this.name, 'window expired')
+      return
+    }
+    if (this.#closer !== undefined) {
+      this.#closer.opened(startMs, this.#openFromMs.value)
+      return
+    }
+    const window = { startMs, endMs: startMs + this.#sizeMs }
+    const oldValue = this.#sendsOldValues ? before : null
+    this.#next.process({ key, window }, aggregate, aggregateMs, oldValue)
+  }
+
+  #late(startMs: number, key: unknown): void {
+    const { environment } = this.#run
+    environment.dropped(this.name, 'late')
+    environment.late(this.name, { startMs, endMs: startMs + this.#sizeMs }, key)
+  }
+
+  /** Closing comes before the record that causes it is added, so that the store may then let go of what has closed. */
+  advanceTime(timeMs: number): void {
+    if (timeMs <= this.#streamTimeMs.value) return
+    this.#streamTimeMs.value = timeMs
+    const closeMs = timeMs - this.#graceMs
+    if (closeMs >= this.#openFromMs.value + this.#sizeMs) this.#openFrom(this.#openAt(closeMs))
+  }
+
+  /** The start of the first window that ends after `closeMs`. */
+  #openAt(closeMs: number): number {
+    const lastClosed = Math.floor((closeMs - this.#sizeMs) / this.#advanceMs)
+    return (lastClosed + 1) * this.#advanceMs
+  }
+
+  #openFrom(openFromMs: number): void {
+    const openBeforeMs = this.#openFromMs.value
+    this.#openFromMs.value = openFromMs
+    this.#closer?.close(openBeforeMs, openFromMs)
+    this.#store.holdFrom(openFromMs)
+  }
+
+  get nextDueTimeMs(): number {
+    if (this.#closer === undefined) return Infinity
+    const oldestMs = this.#closer.oldestOpenMs(this.#openFromMs.value)
+    return oldestMs + this.#sizeMs + this.#graceMs
+  }
+
+  announceIdle(): boolean {
+    return this.#closer?.announceIdle(this.#openFromMs.value) ?? false
+  }
+
+  saveTimes(times: Map<string, number>): void {
+    const openFromMs = this.#openFromMs.value
+    saveTime(times, streamTimeName(this.name), this.#streamTimeMs.value)
+    if (this.#closer === undefined) return
+    // Kafka Streams keeps the end of what was emitted (C2), from which the start of what is open can be told.
+    if (openFromMs > 0) times.set(this.#storeName, openFromMs - this.#advanceMs + this.#sizeMs)
+    this.#closer.saveTimes(times)
+  }
+
+  /** With another grace than before, what was emitted stays closed, and what is due now is emitted at the next record. */
+  restoreTimes(times: ReadonlyMap<string, number>): void {
+    const streamTimeMs = times.get(streamTimeName(this.name)) ?? -1
+    const emittedMs = times.get(this.#storeName) ?? -1
+    this.#streamTimeMs.value = streamTimeMs
+    const closedMs = this.#closer === undefined ? streamTimeMs - this.#graceMs : emittedMs
+    this.#openFromMs.value = Math.max(0, this.#openAt(closedMs))
+    this.#closer?.restoreTimes(times)
+    this.#store.holdFrom(this.#openFromMs.value)
+  }
+}
