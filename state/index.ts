@@ -14,6 +14,7 @@ export {
   type WindowStoreKey,
 } from './row-format.ts'
 export * from './store.ts'
+export { storeFit, type ChangelogFacts, type StoreFit, type StoreMisfit } from './store-fit.ts'
 export { SuppressBuffer, type SuppressBufferOptions } from './suppress-store.ts'
 export * from './task-store.ts'
 export { WindowWriteBuffer, type WindowWriteBufferOptions } from './window-store.ts'
