@@ -18,6 +18,8 @@ export interface StoreOwner {
   readonly logId: string
   readonly applicationId: string
   readonly taskId: string
+  /** What the backend likes to be given at a time while it is restored. */
+  readonly restoreBatchRows: number
 }
 
 /** A changelog partition as it was when the store was opened. */
@@ -25,6 +27,7 @@ export interface Changelog extends TopicPartition {
   readonly topicId: string
   /** An input of the task serves as changelog: its position is the input's (R3). */
   readonly isInput: boolean
+  readonly deleteRetentionMs: number
 }
 
 export class OpenStore {
@@ -53,6 +56,9 @@ export class OpenStore {
     this.#leaderEpoch = applied?.leaderEpoch ?? -1
   }
 
+  get restoreBatchRows(): number {
+    return this.#owner.restoreBatchRows
+  }
   /** The next changelog offset to apply; −1 while nothing ever was. */
   get position(): number {
     return this.#position

@@ -8,9 +8,8 @@
  * Invariant: a store never holds a record at or beyond its position, so stopping anywhere is a place to go on from.
  */
 import { readBatchHeader, RecordCursor, type FetchedBatch, type Log, type LogReader } from '#log'
-import type { StoreChange } from '#state'
+import { changelogRestorer, type ChangelogRestorer } from '#state'
 import type { OpenStore } from './open-store.ts'
-import { restoredRow } from './restored-row.ts'
 import type { RestoreMetrics } from './streams-metrics.ts'
 import type { Machine } from './streams-options.ts'
 
@@ -20,6 +19,7 @@ const WAIT_MS = 1_000
 export interface RestoreOptions {
   readonly applicationId: string
   readonly taskId: string
+  /** At most this many rows in one apply, if that is fewer than the backend likes. */
   readonly rowsMax: number
   readonly fetchBytesMax: number
 }
@@ -36,8 +36,8 @@ export interface RestoreGoal {
 class Progress {
   readonly goal: RestoreGoal
   readonly startedMs: number
-  readonly pending: StoreChange[] = []
-  /** Everything below is in the store or in `pending`. */
+  readonly rows: ChangelogRestorer
+  /** Everything below is in the store or in `rows`. */
   readTo: number
   leaderEpoch: number
   records: number = 0
@@ -48,6 +48,7 @@ class Progress {
     this.startedMs = startedMs
     this.readTo = goal.from
     this.leaderEpoch = goal.store.leaderEpoch
+    this.rows = changelogRestorer(goal.store.spec, goal.store.store)
   }
 
   get isDone(): boolean {
@@ -95,9 +96,9 @@ export class Restorer {
         this.#take(await reading)
         // What was just taken is applied while the next read is on its way.
         reading = this.#read()
-        await this.#applyFull(this.#isDone() || this.#isStandby() ? 1 : this.#options.rowsMax)
+        await this.#applyReady(this.#isStandby())
       }
-      if (!this.#stopped) await this.#applyFull(0)
+      if (!this.#stopped) await this.#applyReady(false)
       return !this.#stopped
     } finally {
       this.#reader.wake()
@@ -156,27 +157,29 @@ export class Restorer {
   }
 
   #decode(batch: FetchedBatch, progress: Progress): void {
-    const row = restoredRow(progress.goal.store.spec)
     const limit = progress.goal.target ?? Number.POSITIVE_INFINITY
-    this.#cursor.open(batch.bytes, batch)
-    while (this.#cursor.next()) {
-      const { offset } = this.#cursor
-      // An input that serves as changelog goes on beyond what its task has committed (R3).
-      if (offset < progress.readTo || offset >= limit) continue
-      const change = row(this.#cursor)
-      if (change === undefined) continue
-      progress.pending.push(change)
+    const cursor = this.#cursor
+    cursor.open(batch.bytes, batch)
+    while (cursor.next()) {
+      // An input that serves as changelog goes on beyond what its task has committed (R3), and may have null keys (K1).
+      if (cursor.offset < progress.readTo || cursor.offset >= limit || cursor.keyStart < 0) continue
+      const { buffer, valueStart } = cursor
+      const key = buffer.subarray(cursor.keyStart, cursor.keyEnd)
+      const value = valueStart < 0 ? null : buffer.subarray(valueStart, cursor.valueEnd)
+      progress.rows.add(key, value, cursor.timestampMs, cursor)
       progress.records += 1
     }
     progress.readTo = Math.max(progress.readTo, Math.min(batch.nextOffset, limit))
     progress.leaderEpoch = Math.max(progress.leaderEpoch, readBatchHeader(batch.bytes).leaderEpoch)
   }
 
-  /** Applies where at least `rowsMin` rows wait; with 0 also where only the position moved. */
-  async #applyFull(rowsMin: number): Promise<void> {
+  /** Applies where a full batch waits, where the target is reached, and if `isEager` whatever there is. */
+  async #applyReady(isEager: boolean): Promise<void> {
     for (const progress of this.#stores.values()) {
+      const { store } = progress.goal
       const ended = progress.isDone && progress.endedMs === undefined
-      if (progress.pending.length >= Math.max(rowsMin, 1) || ended) await this.#apply(progress)
+      const rowsMin = isEager ? 1 : Math.min(store.restoreBatchRows, this.#options.rowsMax)
+      if (progress.rows.rows >= rowsMin || ended) await this.#apply(progress)
       if (ended) this.#end(progress)
       if (this.#stopped) return
     }
@@ -186,12 +189,11 @@ export class Restorer {
     const { clock, failpoint } = this.#machine
     const { store, target } = progress.goal
     const position = Math.min(progress.readTo, target ?? progress.readTo)
-    if (progress.pending.length === 0) {
+    if (progress.rows.rows === 0) {
       store.skipTo(position, progress.leaderEpoch)
       return
     }
-    const changes = progress.pending.splice(0)
-    await store.apply(changes, {
+    await store.apply(progress.rows.take(), {
       position,
       leaderEpoch: progress.leaderEpoch,
       nowMs: clock.nowMs(),

@@ -68,7 +68,7 @@ export interface StreamsLimits {
   readonly stepRecordsMax: number
   readonly sliceMs: number
   readonly layerBytesMax: number
-  /** Rows that a restore applies at a time. */
+  /** Rows that a restore applies at a time, if that is fewer than the backend likes. */
   readonly restoreBatchRows: number
   /** How long waiting for a topic, a lock or the log backs off at most. */
   readonly backoffMsMax: number
@@ -82,7 +82,7 @@ export const DEFAULT_LIMITS: StreamsLimits = {
   stepRecordsMax: 500,
   sliceMs: 10,
   layerBytesMax: DEFAULT_TASK_OPTIONS.layerBytesMax,
-  restoreBatchRows: 20_000,
+  restoreBatchRows: 100_000,
   backoffMsMax: 2_000,
 }
 
