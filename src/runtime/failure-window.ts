@@ -13,17 +13,17 @@ export class FailureWindow {
   #older: number = 0
   #failures: number = 0
 
-  get isPoisoned(): boolean {
-    return this.#failures > RECORDS / 2
-  }
-
   /** Hot path: nothing to do while none of the window failed. */
   succeeded(): void {
     if (this.#failures > 0) this.#shift(0)
   }
 
-  failed(): void {
+  /** False, and nothing is counted, if this record makes it more than half: it is not to be passed over. */
+  failed(): boolean {
+    const leaving = Math.floor(this.#older / (HALF / 2))
+    if (this.#failures + 1 - leaving > RECORDS / 2) return false
     this.#shift(1)
+    return true
   }
 
   saved(): readonly [latest: number, older: number] {

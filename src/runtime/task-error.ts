@@ -17,6 +17,8 @@ export type TaskErrorCode =
   | 'DECODE_FAILED'
   /** User code threw and `onProcessingError` is 'stop', or a punctuator threw. Mend it, then start again. */
   | 'PROCESSING_FAILED'
+  /** R14: a record's timestamp is too far ahead (it went to the dead letters). Correct what sends it, or raise `maxAdvanceMs`. */
+  | 'TIMESTAMP_TOO_FAR'
   /** The committed offsets are gone although the task has state (R22). Reset the application, or restore the offsets. */
   | 'OFFSETS_LOST'
   /** The journal holds an entry of a newer version. Replay with that version. */

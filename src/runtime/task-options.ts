@@ -4,6 +4,8 @@
  * Invariant: nothing here changes while the task lives.
  */
 import type { StateStore } from '#state'
+import type { Observer } from '#system'
+import type { TimestampExtractor } from '#topology'
 import type { TaskIdentity } from './task-contract.ts'
 
 /** What becomes of a record that cannot be decoded, or whose processing throws. */
@@ -39,4 +41,7 @@ export interface TaskSetup {
   readonly partitionCounts: PartitionCounts
   readonly options: TaskOptions
   readonly wallClockMs: () => number
+  readonly observer?: Observer
+  /** For sources that name none. */
+  readonly timestampExtractor?: TimestampExtractor
 }

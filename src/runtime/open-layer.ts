@@ -1,0 +1,80 @@
+/**
+ * Everything that processing has changed and no commit has taken yet: store writes, outputs, journal, node times.
+ *
+ * Invariant: `rollback` leaves all of it as it was at the last `savepoint` (R15), except the journal, which is only written
+ * once something has succeeded.
+ */
+import type { TaskStore } from '#state'
+import type { PipelineApi } from '#topology'
+import type { JournalWriter } from './journal.ts'
+import type { TaskCollector } from './record-collector.ts'
+
+/** A journal record stays well below what a batch takes. */
+const JOURNAL_BYTES_MAX = 400_000
+
+export interface OpenLayerParts {
+  readonly pipeline: PipelineApi
+  readonly collector: TaskCollector
+  readonly journal: JournalWriter
+  readonly stores: readonly TaskStore[]
+  readonly bytesMax: number
+}
+
+export class OpenLayer {
+  readonly #pipeline: PipelineApi
+  readonly #collector: TaskCollector
+  readonly #journal: JournalWriter
+  readonly #stores: readonly TaskStore[]
+  readonly #bytesMax: number
+  /** Memory of the stores right after the layer was opened: what came since is the layer. */
+  #storeBytesAtOpen: number = 0
+  #streamTimeAtSavepointMs: number = -1
+
+  constructor({ pipeline, collector, journal, stores, bytesMax }: OpenLayerParts) {
+    this.#pipeline = pipeline
+    this.#collector = collector
+    this.#journal = journal
+    this.#stores = stores
+    this.#bytesMax = bytesMax
+  }
+
+  /** A fresh layer, over inputs at these positions. */
+  open(positions: readonly number[]): void {
+    this.#journal.open(positions)
+    this.#storeBytesAtOpen = this.#storeBytes()
+  }
+
+  /** The layer below is committed and applied: what the stores then let go of was not this layer's (R4). */
+  release(): void {
+    const bytesBefore = this.#storeBytes()
+    for (const store of this.#stores) store.release()
+    this.#storeBytesAtOpen += this.#storeBytes() - bytesBefore
+  }
+
+  get isFull(): boolean {
+    const storeBytes = this.#storeBytes() - this.#storeBytesAtOpen
+    if (storeBytes + this.#collector.bytes > this.#bytesMax) return true
+    return this.#journal.bytes > JOURNAL_BYTES_MAX
+  }
+
+  savepoint(): void {
+    this.#streamTimeAtSavepointMs = this.#pipeline.streamTimeMs
+    this.#pipeline.savepoint()
+    this.#collector.savepoint()
+    const stores = this.#stores
+    for (let n = 0; n < stores.length; n++) (stores[n] as TaskStore).savepoint()
+  }
+
+  rollback(): void {
+    this.#pipeline.rollback()
+    this.#collector.rollback()
+    for (const store of this.#stores) store.rollback()
+    this.#pipeline.streamTimeMs = this.#streamTimeAtSavepointMs
+  }
+
+  #storeBytes(): number {
+    let bytes = 0
+    for (const store of this.#stores) bytes += store.memoryBytes
+    return bytes
+  }
+}

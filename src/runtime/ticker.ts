@@ -1,0 +1,95 @@
+/**
+ * When a task that hears nothing may say that time goes on (R9, R12), and to which time.
+ *
+ * Invariant: a tick advances by the silence, never to the wall clock; it is decided only when every input has been silent
+ * for its policy's `closeMs`, every upstream task is idle, and what the policies wait for agrees.
+ */
+import type { PipelineApi, SourceNode } from '#topology'
+import { Silence } from './silence.ts'
+import type { RecordQueue } from './record-queue.ts'
+import type { ProgressOf } from './task-contract.ts'
+import type { UpstreamTimes } from './upstream-times.ts'
+
+/** While silence is measured, fetches are looked at this often: what lies between two looks is one gap. */
+const LOOK_EVERY_MS = 1_000
+/** How soon to ask again when the silence is long enough and something else stands in the way, and in any case. */
+const RETRY_MS = 250
+const LOOK_AGAIN_MS = 10
+
+export class Ticker {
+  readonly #silence: Silence
+  readonly #pipeline: PipelineApi
+  readonly #upstreams: readonly UpstreamTimes[]
+  readonly #closeMs: number
+  readonly #after: readonly string[]
+  /** Stream time when the silence began. */
+  #baseMs: number = -1
+  /** Whether everything has been announced that this silence gives reason to. */
+  #isAnnounced: boolean = false
+  #isBlocked: boolean = false
+  #lookedAtMs: number = -Infinity
+
+  constructor(
+    queues: readonly RecordQueue[],
+    sources: readonly SourceNode[],
+    pipeline: PipelineApi,
+    upstreams: readonly UpstreamTimes[],
+  ) {
+    this.#silence = new Silence(queues)
+    this.#pipeline = pipeline
+    this.#upstreams = upstreams
+    this.#closeMs = Math.max(0, ...sources.map(({ idle }) => idle?.closeMs ?? 0))
+    this.#after = sources.flatMap(({ idle }) => idle?.after ?? [])
+  }
+
+  /** Ticks are only for tasks whose sources ask for them, by a policy or by waiting for the slowest upstream. */
+  static isWanted(sources: readonly SourceNode[]): boolean {
+    return sources.some(({ idle, time }) => idle !== undefined || time === 'slowest-upstream')
+  }
+
+  observe(progressOf: ProgressOf, streamTimeMs: number): void {
+    if (this.#silence.observe(progressOf)) return
+    this.#baseMs = Math.max(streamTimeMs, ...this.#upstreams.map(({ timeMs }) => timeMs))
+    this.#isAnnounced = false
+    this.#isBlocked = false
+  }
+
+  /** Whether the task may say that nothing comes at present. */
+  isQuiet(elapsedMs: number, mayTick: (applicationId: string) => boolean): boolean {
+    const { silentMs } = this.#silence
+    this.#lookedAtMs = elapsedMs
+    if (silentMs === 0 || silentMs < this.#closeMs) return false
+    const isQuiet = this.#upstreams.every(({ allIdle }) => allIdle) && this.#after.every(mayTick)
+    this.#isBlocked = !isQuiet
+    return isQuiet
+  }
+
+  /** The time to tick to, or undefined if nothing waits for it. */
+  get dueTickMs(): number | undefined {
+    const targetMs = this.#baseMs + this.#silence.silentMs
+    return this.#baseMs >= 0 && targetMs >= this.#dueMs ? targetMs : undefined
+  }
+
+  announced(): void {
+    this.#isAnnounced = true
+  }
+
+  /** When to look again, in elapsed milliseconds. */
+  get nextElapsedMs(): number {
+    if (this.#isBlocked) return this.#lookedAtMs + RETRY_MS
+    const { silentMs, fetchedAtMs } = this.#silence
+    const dueMs = this.#baseMs < 0 ? Infinity : Math.max(this.#closeMs, this.#dueMs - this.#baseMs)
+    const neededMs = this.#isAnnounced ? dueMs : Math.min(this.#closeMs, dueMs)
+    if (neededMs === Infinity) return Infinity
+    const waitMs = Math.min(Math.max(neededMs - silentMs, 0), LOOK_EVERY_MS)
+    return Math.max(fetchedAtMs + waitMs, this.#lookedAtMs + LOOK_AGAIN_MS)
+  }
+
+  get #dueMs(): number {
+    let dueMs = this.#pipeline.nextDueStreamTimeMs
+    for (const { source } of this.#upstreams) {
+      dueMs = Math.min(dueMs, this.#pipeline.nextDueTimeMs(source))
+    }
+    return dueMs
+  }
+}
