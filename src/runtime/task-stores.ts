@@ -3,7 +3,14 @@
  *
  * Invariant: a store whose input topic is its changelog writes no changelog of its own.
  */
-import { KeyValueWriteBuffer, WindowWriteBuffer, type StateStore, type TaskStore } from '#state'
+import {
+  DedupeBuffer,
+  KeyValueWriteBuffer,
+  SuppressBuffer,
+  WindowWriteBuffer,
+  type StateStore,
+  type TaskStore,
+} from '#state'
 import { assert } from '#system'
 import type { StoreSpec } from '#topology'
 
