@@ -1,0 +1,210 @@
+/**
+ * The only entrance to running: after a start, a move, an abort, an unknown outcome, a failed apply (R3, R5).
+ *
+ * Its order is what makes it right: the worker's own writer is initialised before (a); then the stable offsets (b), the ends of
+ * the changelogs (c), the stores opened, checked and restored to those ends (d). The worker then asks whether it still owns the
+ * task in the same generation (e) and starts it (f), in one synchronous step.
+ *
+ * Invariant: a recovered task knows nothing but offsets, their metadata and stores; nothing of an earlier life is reused.
+ */
+import { partitionKey, type CommittedOffset, type Log, type TopicPartition } from '#log'
+import type { StateStore } from '#state'
+import type { StoreBackends } from './backends.ts'
+import type { OpenStore } from './open-store.ts'
+import { closeStores, openStores, type OpenedTask } from './open-stores.ts'
+import { Restorer } from './restorer.ts'
+import { retrying } from './retry.ts'
+import type { RestoreMetrics } from './streams-metrics.ts'
+import type { Machine, StreamsLimits } from './streams-options.ts'
+import type { TaskIdentity } from './task-contract.ts'
+import { TaskError } from './task-error.ts'
+import type { PartitionCounts, TaskOptions } from './task-options.ts'
+import { Task } from './task.ts'
+
+export interface RecoverySetup {
+  readonly log: Log
+  readonly groupId: string
+  readonly backends: StoreBackends
+  readonly partitionCounts: PartitionCounts
+  readonly taskOptions: TaskOptions
+  readonly limits: StreamsLimits
+  readonly machine: Machine
+}
+
+export interface RecoveredTask {
+  readonly identity: TaskIdentity
+  readonly task: Task
+  readonly stores: ReadonlyMap<string, OpenStore>
+  /** One entry an input: where there was no commit, the earliest offset. */
+  readonly positions: ReadonlyMap<string, CommittedOffset>
+}
+
+export class Recovery {
+  readonly identity: TaskIdentity
+  readonly #setup: RecoverySetup
+  readonly #inputs: readonly TopicPartition[]
+  readonly #mode: 'active' | 'standby'
+  readonly #stop = new AbortController()
+  #restorer: Restorer | undefined
+  #restored = 0
+  #stores: ReadonlyMap<string, OpenStore> = new Map()
+
+  constructor(
+    setup: RecoverySetup,
+    identity: TaskIdentity,
+    inputs: readonly TopicPartition[],
+    mode: 'active' | 'standby',
+  ) {
+    this.#setup = setup
+    this.identity = identity
+    this.#inputs = inputs
+    this.#mode = mode
+  }
+
+  get isStopped(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  /** Stores that are being restored, or followed: for stale reads. */
+  get stores(): ReadonlyMap<string, OpenStore> {
+    return this.#stores
+  }
+
+  get restoredRecords(): number {
+    return this.#restored + (this.#restorer?.records ?? 0)
+  }
+
+  metrics(): readonly RestoreMetrics[] {
+    return this.#restorer?.metrics() ?? []
+  }
+
+  /** The task, ready to start; undefined once stopped, with nothing left open. A standby runs until then. */
+  run(): Promise<RecoveredTask | undefined> {
+    const { machine, limits } = this.#setup
+    return retrying(
+      {
+        machine,
+        backoffMsMax: limits.backoffMsMax,
+        signal: this.#stop.signal,
+        onRetry: (cause) =>
+          machine.observer({
+            kind: 'recovering',
+            applicationId: this.identity.applicationId,
+            cause,
+          }),
+      },
+      () => this.#attempt(),
+    )
+  }
+
+  stop(): void {
+    this.#stop.abort()
+    this.#restorer?.stop()
+  }
+
+  async #attempt(): Promise<RecoveredTask | undefined> {
+    const { log, groupId } = this.#setup
+    const committed = await log.committedOffsets(groupId, this.#inputs)
+    const positions = await this.#positions(committed)
+    const opened = await openStores(this.#setup, this.identity, committed, this.#mode)
+    this.#stores = opened.stores
+    try {
+      const isWhole = await this.#restore(opened)
+      if (!isWhole || this.isStopped) return await this.#giveUp()
+      if (committed.size === 0) this.#refuseState(opened)
+      const task = await this.#build(opened)
+      if (this.isStopped) {
+        await task.close()
+        return await this.#giveUp()
+      }
+      return { identity: this.identity, task, stores: opened.stores, positions }
+    } catch (error) {
+      await this.#giveUp()
+      throw error
+    }
+  }
+
+  async #giveUp(): Promise<undefined> {
+    const stores = this.#stores
+    this.#stores = new Map()
+    await closeStores(stores)
+    return undefined
+  }
+
+  /** R22: an input that was committed and no longer reaches back that far is lost; one that never was begins at its earliest. */
+  async #positions(
+    committed: ReadonlyMap<string, CommittedOffset>,
+  ): Promise<ReadonlyMap<string, CommittedOffset>> {
+    const positions = new Map<string, CommittedOffset>()
+    for (const input of this.#inputs) {
+      const key = partitionKey(input)
+      const found = committed.get(key)
+      const earliest = await this.#setup.log.earliestOffset(input)
+      if (found !== undefined && found.offset < earliest) {
+        throw this.#lost(`${key} was committed at ${found.offset} and now begins at ${earliest}`)
+      }
+      positions.set(key, found ?? { offset: earliest, metadata: '' })
+    }
+    return positions
+  }
+
+  async #restore({ goals }: OpenedTask): Promise<boolean> {
+    if (goals.length === 0) return true
+    const { log, machine, limits } = this.#setup
+    const restorer = new Restorer(
+      log,
+      machine,
+      {
+        applicationId: this.identity.applicationId,
+        taskId: this.identity.taskId,
+        rowsMax: limits.restoreBatchRows,
+        fetchBytesMax: limits.fetchBytesMax,
+      },
+      goals,
+    )
+    this.#restorer = restorer
+    if (this.isStopped) restorer.stop()
+    try {
+      return await restorer.run()
+    } finally {
+      this.#restored += restorer.records
+      this.#restorer = undefined
+    }
+  }
+
+  /** R22: state without a committed offset. An aborted first commit leaves nothing that a committed reader sees. */
+  #refuseState({ stores, goals }: OpenedTask): void {
+    for (const { spec, store, changelog } of stores.values()) {
+      if (changelog === undefined || changelog.isInput) continue
+      const isFilled = store.header() !== undefined || this.#restored > 0
+      if (isFilled && goals.length > 0) {
+        throw this.#lost(`store ${spec.name} has state and no input was ever committed`)
+      }
+    }
+  }
+
+  #lost(what: string): TaskError {
+    const { applicationId, taskId } = this.identity
+    return new TaskError(
+      'OFFSETS_LOST',
+      `task ${taskId}: ${what}. Reset ${applicationId}, or restore its offsets`,
+      { taskId },
+    )
+  }
+
+  async #build({ stores }: OpenedTask): Promise<Task> {
+    const { partitionCounts, taskOptions, machine } = this.#setup
+    const backends = new Map<string, StateStore>()
+    for (const [name, { store }] of stores) backends.set(name, store)
+    const task = new Task({
+      identity: this.identity,
+      stores: backends,
+      partitionCounts,
+      options: taskOptions,
+      wallClockMs: () => machine.clock.nowMs(),
+      observer: machine.observer,
+    })
+    await task.loadStores()
+    return task
+  }
+}
