@@ -6,6 +6,7 @@
 import { assert } from '#system'
 import type { Database, Statement } from 'bun:sqlite'
 
+import { type TopicSettings, topicSettings } from '../topic-config.ts'
 import { LogError, type TopicConfig, type TopicDescription, type TopicPartition } from '../log.ts'
 
 export interface LeaderEpoch {
@@ -16,7 +17,7 @@ export interface LeaderEpoch {
 export interface PartitionEntry extends TopicPartition {
   /** The number of its topic in the tables. */
   readonly topicNumber: number
-  readonly config: TopicConfig
+  readonly settings: TopicSettings
   readonly earliestOffset: number
   readonly endFloor: number
   readonly tombstonesRemovedBelow: number
@@ -106,10 +107,11 @@ export class Catalog {
         topicId: String(topicId),
         config: JSON.parse(String(config)) as TopicConfig,
       }
+      const settings = topicSettings(topic.config)
       const entries = (partitions.get(topic.number) ?? []).map((row): PartitionEntry => ({
         topic: topic.topic,
         topicNumber: topic.number,
-        config: topic.config,
+        settings,
         partition: numberOf(row[1]),
         earliestOffset: numberOf(row[2]),
         endFloor: numberOf(row[3]),

@@ -1,0 +1,65 @@
+/**
+ * One thread's own connection for reading, with what it knows of the topics.
+ *
+ * Invariant: a read begins and ends within one synchronous call, so no snapshot is ever held while others wait (R17).
+ */
+import type { Clock, Random } from '#system'
+import { type Database, SQLiteError, type Statement } from 'bun:sqlite'
+
+import { LogError } from '../log.ts'
+import { Catalog } from './catalog.ts'
+import { ChangeSignal } from './change-signal.ts'
+import { connect, unavailable } from './connection.ts'
+
+export class ReadHandle {
+  readonly database: Database
+  readonly catalog: Catalog
+  readonly signal: ChangeSignal
+  readonly clock: Clock
+  readonly #begin: Statement
+  readonly #end: Statement
+  #closed: boolean = false
+
+  constructor(path: string, options: { readonly clock: Clock; readonly random: Random }) {
+    this.database = connect(path, 'process')
+    this.database.run('PRAGMA query_only = 1')
+    this.catalog = new Catalog(this.database)
+    this.clock = options.clock
+    this.signal = new ChangeSignal(() => this.catalog.dataVersion(), options.clock, options.random)
+    this.#begin = this.database.prepare('BEGIN')
+    this.#end = this.database.prepare('COMMIT')
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  assertOpen(): void {
+    if (this.#closed) throw new LogError('LOG_CLOSED', 'the log is closed')
+  }
+
+  /** Reads from one snapshot; `seen` is the data version from just before it. */
+  read<T>(look: (seen: number) => T): T {
+    this.assertOpen()
+    try {
+      // The version first: a commit between the two is then seen twice, and never missed.
+      const seen = this.catalog.refresh()
+      this.#begin.run()
+      try {
+        return look(seen)
+      } finally {
+        this.#end.run()
+      }
+    } catch (error) {
+      if (error instanceof SQLiteError) throw unavailable('cannot read the log', error)
+      throw error
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.signal.close()
+    this.database.close()
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Requests that wait for the writer connection, and the loop that takes them, a group at a time.
+ *
+ * Whatever arrives while the loop waits for its turn of the event loop, or while a sync blocks the thread, shares the next
+ * transaction: a lone request waits for nothing, a crowd pays for one sync.
+ *
+ * Invariant: requests are carried out in the order they came.
+ */
+import type { Clock, Failpoint, Random } from '#system'
+
+import { LogError } from '../log.ts'
+import type { WriteChannel, WriteKind, WriteReply, WriteRequest } from './write-channel.ts'
+import type { PendingWrite, WriterConnection } from './writer-connection.ts'
+
+/** One transaction: so many requests, and about so many bytes, at most. */
+const GROUP_REQUESTS_MAX = 256
+const GROUP_BYTES_MAX = 4_194_304
+
+export class WriteQueue implements WriteChannel {
+  readonly #connection: WriterConnection
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #failpoint: Failpoint
+  readonly #changed: () => void
+  #waiting: PendingWrite[] = []
+  #running: Promise<void> | undefined
+  #closed: boolean = false
+
+  constructor(
+    connection: WriterConnection,
+    options: {
+      readonly clock: Clock
+      readonly random: Random
+      readonly failpoint: Failpoint
+      /** Called after every transaction. */
+      readonly changed: () => void
+    },
+  ) {
+    this.#connection = connection
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#failpoint = options.failpoint
+    this.#changed = options.changed
+  }
+
+  ask<K extends WriteKind>(kind: K, request: WriteRequest<K>): Promise<WriteReply<K>> {
+    const { promise, resolve, reject } = Promise.withResolvers<WriteReply<K>>()
+    const fail = (error: LogError, outcome: 'aborted' | 'unknown'): void => {
+      if (kind === 'commit') resolve({ outcome, error } as WriteReply<K>)
+      else reject(error)
+    }
+    if (this.#closed) {
+      fail(new LogError('LOG_CLOSED', 'the log is closed'), 'aborted')
+      return promise
+    }
+    if (kind === 'commit') this.#failpoint('log:received')
+    this.#waiting.push({ kind, request, succeed: resolve, fail } as PendingWrite)
+    this.#running ??= this.#run()
+    return promise
+  }
+
+  /** Takes nothing more; resolves when what was taken is done. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      await this.#clock.turn()
+      const group = this.#takeGroup()
+      while (!this.#connection.transact(group)) await this.#backOff()
+      this.#changed()
+    }
+    this.#running = undefined
+  }
+
+  #takeGroup(): readonly PendingWrite[] {
+    let bytes = 0
+    let count = 0
+    for (const { kind, request } of this.#waiting) {
+      if (count === GROUP_REQUESTS_MAX || (count > 0 && bytes >= GROUP_BYTES_MAX)) break
+      bytes += sizeOf(kind, request)
+      count += 1
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  #backOff(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.after(1 + this.#random.next() * 2, resolve)
+    })
+  }
+}
+
+function sizeOf<K extends WriteKind>(kind: K, request: WriteRequest<K>): number {
+  if (kind === 'append') return (request as WriteRequest<'append'>).bytes.length
+  if (kind !== 'commit') return 0
+  let bytes = 0
+  for (const append of (request as WriteRequest<'commit'>).sealed.appends) {
+    bytes += append.bytes.length
+  }
+  return bytes
+}

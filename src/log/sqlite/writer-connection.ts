@@ -1,0 +1,147 @@
+/**
+ * The one connection of a process that writes: many requests, one transaction, one sync.
+ *
+ * Invariant: what a request answers is true of the file; after a COMMIT that failed nobody knows, and everybody is told so.
+ */
+import type { Clock, Failpoint, Random } from '#system'
+import type { Database, Statement } from 'bun:sqlite'
+
+import { Catalog } from './catalog.ts'
+import { connect, type Durability, isBusy, unavailable } from './connection.ts'
+import { GroupSteps } from './group-steps.ts'
+import type { WriteKind, WriteReply, WriteRequest } from './write-channel.ts'
+import { WriteSteps } from './write-steps.ts'
+import { LogError } from '../log.ts'
+
+/** A request that waits for its transaction. */
+export interface PendingWrite<K extends WriteKind = WriteKind> {
+  readonly kind: K
+  readonly request: WriteRequest<K>
+  succeed(reply: WriteReply<K>): void
+  /** `unknown`: it may have happened all the same. */
+  fail(error: LogError, outcome: 'aborted' | 'unknown'): void
+}
+
+export class WriterConnection {
+  readonly #path: string
+  readonly #durability: Durability
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #failpoint: Failpoint
+  #open: OpenConnection
+
+  constructor(options: {
+    readonly path: string
+    readonly durability: Durability
+    readonly clock: Clock
+    readonly random: Random
+    readonly failpoint: Failpoint
+  }) {
+    this.#path = options.path
+    this.#durability = options.durability
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#failpoint = options.failpoint
+    this.#open = this.#connect()
+  }
+
+  get database(): Database {
+    return this.#open.database
+  }
+
+  get catalog(): Catalog {
+    return this.#open.catalog
+  }
+
+  /**
+   * Runs all of `writes` in one transaction and tells each how it ended. False, with nothing done, if another process holds
+   * the lock. Synchronous from BEGIN to COMMIT, so that what a step has checked still holds when it is written.
+   */
+  transact(writes: readonly PendingWrite[]): boolean {
+    const { begin, commit, catalog, steps } = this.#open
+    try {
+      begin.run()
+    } catch (error) {
+      if (isBusy(error)) return false
+      this.#failAll(writes, unavailable('cannot begin to write', error), 'aborted')
+      return true
+    }
+    const tell: (() => void)[] = []
+    try {
+      catalog.refresh()
+      for (const write of writes) tell.push(runStep(steps, write))
+    } catch (error) {
+      this.#rollback()
+      this.#failAll(writes, unavailable('cannot write', error), 'aborted')
+      return true
+    }
+    const isData = writes.some(({ kind }) => kind === 'append' || kind === 'commit')
+    if (isData) this.#failpoint('log:before-commit')
+    try {
+      commit.run()
+    } catch (error) {
+      this.#reopen()
+      this.#failAll(writes, unavailable('the end of a commit is unknown', error), 'unknown')
+      return true
+    }
+    if (isData) this.#failpoint('log:after-commit')
+    for (const told of tell) told()
+    return true
+  }
+
+  close(): void {
+    this.#open.database.close()
+  }
+
+  #failAll(writes: readonly PendingWrite[], error: LogError, outcome: 'aborted' | 'unknown'): void {
+    for (const write of writes) write.fail(error, outcome)
+  }
+
+  #rollback(): void {
+    const { database, catalog } = this.#open
+    catalog.invalidate()
+    try {
+      if (database.inTransaction) database.run('ROLLBACK')
+    } catch {
+      this.#reopen()
+    }
+  }
+
+  #reopen(): void {
+    this.#open.database.close()
+    this.#open = this.#connect()
+  }
+
+  #connect(): OpenConnection {
+    const database = connect(this.#path, this.#durability)
+    const catalog = new Catalog(database)
+    const groups = new GroupSteps(database)
+    const { ...options } = { catalog, groups, clock: this.#clock, random: this.#random }
+    return {
+      database,
+      catalog,
+      steps: new WriteSteps(database, options),
+      begin: database.prepare('BEGIN IMMEDIATE'),
+      commit: database.prepare('COMMIT'),
+    }
+  }
+}
+
+interface OpenConnection {
+  readonly database: Database
+  readonly catalog: Catalog
+  readonly steps: WriteSteps
+  readonly begin: Statement
+  readonly commit: Statement
+}
+
+/** Runs a step; the answer waits for the COMMIT. Only what is not a refusal is thrown. */
+function runStep<K extends WriteKind>(steps: WriteSteps, write: PendingWrite<K>): () => void {
+  try {
+    const reply = steps.run(write.kind, write.request)
+    return () => write.succeed(reply)
+  } catch (error) {
+    if (!(error instanceof LogError)) throw error
+    return () => write.fail(error, 'aborted')
+  }
+}
