@@ -11,6 +11,7 @@
  */
 import type { Buffer } from 'node:buffer'
 import { asBuffer, ByteWriter, readInt64 } from '#system'
+import { equalBytes } from './bytes.ts'
 import type { BufferedChange } from './task-store.ts'
 
 /** The record header `v` that tells the version of a value; tombstones carry none. */
@@ -93,7 +94,7 @@ export function bufferContextBytes(context: BufferedChange['context']): number {
 }
 
 function isSame(prior: Uint8Array | null, old: Uint8Array): boolean {
-  return prior === old || (prior !== null && asBuffer(prior).equals(old))
+  return prior === old || (prior !== null && equalBytes(prior, old))
 }
 
 function writeText(text: string | null, target: ByteWriter): void {

@@ -107,9 +107,13 @@ export function blobKey(startMs: number, firstOrdinal: number): Uint8Array {
 }
 
 export function noteKey(startMs: number): Uint8Array {
-  const key = new ByteWriter(NOTE_KEY_BYTES)
-  key.int64(startMs)
-  return key.copy()
+  return int64Bytes(startMs)
+}
+
+export function int64Bytes(value: number): Uint8Array {
+  const bytes = new ByteWriter(8)
+  bytes.int64(value)
+  return bytes.copy()
 }
 
 export interface SegmentNote {

@@ -85,8 +85,8 @@ export class DedupeSegment {
   /** Closes the open ids: one blob, and the segment's note. */
   seal(): readonly StoreChange[] {
     const blob = new DedupeBlobWriter(this.startMs, this.#stored)
-    for (const [index, id] of this.#open.entries()) {
-      blob.addText(id, this.#openTimes[index] ?? this.startMs)
+    for (let index = 0; index < this.#open.length; index++) {
+      blob.addText(this.#open[index] as string, this.#openTimes[index] as number)
     }
     this.#committing = this.#open
     this.#open = []

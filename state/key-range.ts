@@ -3,7 +3,7 @@
  *
  * Invariant: a range answers what the store held when it was asked for, whatever is put while it is walked.
  */
-import { Buffer } from 'node:buffer'
+import { compareBytes, keyAfter } from './bytes.ts'
 import type { RowFormat } from './row-format.ts'
 import type { OrderedStore, ScanOptions, StoreEntry } from './store.ts'
 import type { KeyRange } from './task-store.ts'
@@ -35,7 +35,7 @@ export class SortedDirty<K, V> {
     })
     if (added.length > INSERTED_MAX) {
       this.#sorted = [...this.#sorted, ...added]
-      this.#sorted.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+      this.#sorted.sort((a, b) => compareBytes(a.bytes, b.bytes))
     } else {
       for (const key of added) this.#sorted.splice(lowerBound(this.#sorted, key.bytes), 0, key)
     }
@@ -54,7 +54,7 @@ function lowerBound<K, V>(sorted: readonly SortedKey<K, V>[], bytes: Uint8Array)
   while (low < high) {
     const middle = (low + high) >>> 1
     const candidate = sorted[middle]
-    if (candidate !== undefined && Buffer.compare(candidate.bytes, bytes) < 0) low = middle + 1
+    if (candidate !== undefined && compareBytes(candidate.bytes, bytes) < 0) low = middle + 1
     else high = middle
   }
   return low
@@ -80,7 +80,7 @@ export function rangeOf<K, V>(
 ): Iterable<readonly [key: K, value: V]> {
   const { format } = sources
   const from = range.from === undefined ? undefined : format.keyBytes(range.from)
-  const to = range.to === undefined ? undefined : justAfter(format.keyBytes(range.to))
+  const to = range.to === undefined ? undefined : keyAfter(format.keyBytes(range.to))
   const overlay = overlayOf(sources, from, to)
   if (range.reverse === true) overlay.reverse()
   return merge(sources, overlay, from, to, range.reverse === true)
@@ -98,7 +98,7 @@ function overlayOf<K, V>(
   for (const key of open) {
     for (; next < committing.length; next++) {
       const older = committing[next] as SortedKey<K, V>
-      const order = Buffer.compare(older.bytes, key.bytes)
+      const order = compareBytes(older.bytes, key.bytes)
       if (order < 0) overlay.push(overlayEntry(older))
       if (order > 0) break
     }
@@ -137,7 +137,7 @@ function* merge<K, V>(
     let isHidden = false
     for (; next < overlay.length; next++) {
       const written = overlay[next] as Overlay<K, V>
-      const order = Buffer.compare(written.bytes, row.key) * sign
+      const order = compareBytes(written.bytes, row.key) * sign
       if (order > 0) break
       isHidden ||= order === 0
       if (written.written.value !== null) yield [written.key, written.written.value]
@@ -169,13 +169,6 @@ function* rowsOf(
     yield* rows
     const last = rows.at(-1)
     if (last === undefined || rows.length < CHUNK_ROWS) return
-    bounds = reverse ? { ...bounds, to: last.key } : { ...bounds, from: justAfter(last.key) }
+    bounds = reverse ? { ...bounds, to: last.key } : { ...bounds, from: keyAfter(last.key) }
   }
-}
-
-/** The least key above `key`: inclusive bounds as exclusive ones. */
-function justAfter(key: Uint8Array): Uint8Array {
-  const after = new Uint8Array(key.length + 1)
-  after.set(key)
-  return after
 }

@@ -4,14 +4,13 @@
  * Invariant: `#items` is what the fold of the changelog and of the dirty keys gives; the backend holds the same rows as the
  * changelog, and both get one record for each key that a commit has touched.
  */
-import { Buffer } from 'node:buffer'
-import { asBuffer } from '#system'
 import {
   BUFFER_VALUE_HEADERS,
   bufferedBytes,
   decodeBufferValue,
   encodeBufferValue,
 } from './buffer-value.ts'
+import { bytesToText, compareBytes } from './bytes.ts'
 import { HashOrder } from './hash-order.ts'
 import type { StateStore, StoreChange } from './store.ts'
 import type {
@@ -81,13 +80,13 @@ export class SuppressBuffer implements SuppressTaskStore {
       for (const row of rows) {
         // Copies: the rows of a chunk may be views of one large block.
         const { timeMs, change } = decodeBufferValue(row.key.slice(), row.value.slice())
-        this.#add({ timeMs, key: change.key, mapKey: mapKeyOf(change.key), change })
+        this.#add({ timeMs, key: change.key, mapKey: bytesToText(change.key), change })
       }
     }
   }
 
   put(timeMs: number, put: Parameters<SuppressTaskStore['put']>[1]): void {
-    const mapKey = mapKeyOf(put.key)
+    const mapKey = bytesToText(put.key)
     const item = this.#items.get(mapKey)
     this.#touch(mapKey, put.key)
     if (item === undefined) {
@@ -104,7 +103,7 @@ export class SuppressBuffer implements SuppressTaskStore {
   }
 
   get(key: Uint8Array): BufferedChange | undefined {
-    return this.#items.get(mapKeyOf(key))?.change
+    return this.#items.get(bytesToText(key))?.change
   }
 
   takeOldest(): { readonly timeMs: number; readonly change: BufferedChange } | undefined {
@@ -236,9 +235,5 @@ class ItemQueue {
 
 function isBefore(a: Item, b: Item): boolean {
   if (a.timeMs !== b.timeMs) return a.timeMs < b.timeMs
-  return Buffer.compare(a.key, b.key) < 0
-}
-
-function mapKeyOf(key: Uint8Array): string {
-  return asBuffer(key).latin1Slice(0, key.length)
+  return compareBytes(a.key, b.key) < 0
 }

@@ -7,8 +7,8 @@
  * So a key that is new in its window never asks the backend, closing finds its windows at once, and expiry needs no scan. The
  * price is the keys of all kept windows in memory; `load` rebuilds them.
  */
-import { Buffer } from 'node:buffer'
 import { asBuffer, ByteWriter, readInt64 } from '#system'
+import { compareBytes } from './bytes.ts'
 import { parseWindowStoreKey, RowFormat } from './row-format.ts'
 import { encodeWrites, RowBytes } from './sealed-writes.ts'
 import type { StateStore, StoreChange } from './store.ts'
@@ -231,7 +231,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
     const keys = [...slice.keys].map(([mapKey, key]) => {
       return { mapKey, key, bytes: this.#format.keyBytes(key) }
     })
-    keys.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    keys.sort((a, b) => compareBytes(a.bytes, b.bytes))
     return keys.map(({ mapKey, key }) => [mapKey, key])
   }
 
