@@ -61,8 +61,17 @@ export const Notification = v.object({
   status: v.picklist(['reserved', 'failed']),
   timestamp: v.number(),
 })
+/** The value of a record in `<app>-late`. */
+export const LateRecord = v.object({
+  node: v.string(),
+  window_start: v.number(),
+  window_end: v.number(),
+})
 
 export type OrderRequest = v.InferOutput<typeof OrderRequest>
 export type Order = v.InferOutput<typeof Order>
 export type Decision = v.InferOutput<typeof Decision>
+export type InventoryEvent = v.InferOutput<typeof InventoryEvent>
+export type Notification = v.InferOutput<typeof Notification>
+export type Tally = v.InferOutput<typeof Tally>
 export type Minute = v.InferOutput<typeof Minute>

@@ -1,0 +1,2 @@
+/** What an HTTP face of an application needs: problem documents and bodies that are checked whole. */
+export * from './problem.ts'
