@@ -88,7 +88,10 @@ export interface PipelineApi {
   /** When the next wall-clock punctuation is due; Infinity if none. */
   readonly nextWallClockMs: number
 
-  /** Names to times that must survive a restart (per-node stream time, last emitted close time): kept in commit metadata. */
+  /**
+   * Names to times that must survive a restart (per-node stream time, last emitted close time): kept in commit metadata.
+   * The names are the same at every call; −1 is a time that was never set.
+   */
   savedTimes(): ReadonlyMap<string, number>
   restoreTimes(times: ReadonlyMap<string, number>): void
 

@@ -6,10 +6,10 @@
  */
 import type { RunContext } from './run-context.ts'
 import type { TimeFlow, TimeLane } from './time-flow.ts'
-import { saveTime, streamTimeName, type TimeKeeper } from './wiring.ts'
+import { streamTimeName, type TimeKeeper } from './wiring.ts'
 
-/** The task's own stream time goes by no node's name. */
-const TASK = ''
+/** The pipeline's own stream time goes by no node's name. */
+const PIPELINE = ''
 
 interface KeptTime {
   readonly name: string
@@ -99,13 +99,13 @@ export class PipelineTime {
 
   save(): ReadonlyMap<string, number> {
     const times = new Map<string, number>()
-    saveTime(times, streamTimeName(TASK), this.#run.streamTimeMs)
+    times.set(streamTimeName(PIPELINE), this.#run.streamTimeMs)
     for (const { keeper } of this.#kept) keeper.saveTimes(times)
     return times
   }
 
   restore(times: ReadonlyMap<string, number>): void {
-    this.#run.streamTimeMs = times.get(streamTimeName(TASK)) ?? this.#run.streamTimeMs
+    this.#run.streamTimeMs = times.get(streamTimeName(PIPELINE)) ?? this.#run.streamTimeMs
     for (const { keeper } of this.#kept) keeper.restoreTimes(times)
   }
 }

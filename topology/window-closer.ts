@@ -105,7 +105,7 @@ export class WindowCloser {
   }
 
   saveTimes(times: Map<string, number>): void {
-    if (this.#idle.value === IDLE) times.set(idleName(this.#name), IDLE)
+    times.set(idleName(this.#name), this.#idle.value)
   }
 
   restoreTimes(times: ReadonlyMap<string, number>): void {

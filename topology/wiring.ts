@@ -42,17 +42,12 @@ export interface TimeKeeper {
 }
 
 /**
- * Names of saved times that are not a store's: `@node` is a node's stream time, `@` the task's, `~node` says that it has
- * announced itself idle. Neither sign is legal in a name, so nothing else can be called that. (The time up to which an
+ * Names of saved times that are not a store's: `:node` is a node's stream time, `:` the pipeline's, `~node` is 1 when the node
+ * has announced itself idle. Neither sign is legal in a name, so nothing else can be called that. (The time up to which an
  * on-close aggregate has emitted goes by its store's name alone, as Kafka Streams writes it.)
  */
-export const streamTimeName = (node: string): string => `@${node}`
+export const streamTimeName = (node: string): string => `:${node}`
 export const idleName = (node: string): string => `~${node}`
-
-/** A time that was never set is not worth its bytes in every commit. */
-export function saveTime(times: Map<string, number>, name: string, timeMs: number): void {
-  if (timeMs >= 0) times.set(name, timeMs)
-}
 
 export function downstream(children: readonly Processor[]): Processor {
   const [only] = children

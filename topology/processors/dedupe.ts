@@ -5,14 +5,13 @@
  * acceptance (R14), never by when something was cleaned up.
  */
 import type { DedupeTaskStore } from '#state'
-import { assert } from '#system'
 import type { ValueMapper } from '../node.ts'
 import type { Processor } from '../processor.ts'
 import type { RunContext } from '../run-context.ts'
+import { TopologyError } from '../topology.ts'
 import { UndoableNumber } from '../undo-log.ts'
 import {
   type NodeOf,
-  saveTime,
   streamTimeName,
   taskStore,
   type TimeKeeper,
@@ -44,7 +43,9 @@ export class Dedupe implements Processor, TimeKeeper {
       this.#run.environment.dropped(this.name, 'null id')
       return
     }
-    assert(typeof id === 'string', `${this.name}: an id is a string`)
+    if (typeof id !== 'string') {
+      throw new TopologyError('OPTION_INVALID', `${this.name}: an id is a string, not ${typeof id}`)
+    }
     if (this.#store.isRepeat(id, this.#streamTimeMs.value)) {
       this.#run.environment.dropped(this.name, 'repeat')
       return
@@ -57,7 +58,7 @@ export class Dedupe implements Processor, TimeKeeper {
   }
 
   saveTimes(times: Map<string, number>): void {
-    saveTime(times, streamTimeName(this.name), this.#streamTimeMs.value)
+    times.set(streamTimeName(this.name), this.#streamTimeMs.value)
   }
 
   restoreTimes(times: ReadonlyMap<string, number>): void {

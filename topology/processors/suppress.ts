@@ -14,7 +14,6 @@ import { UndoableNumber } from '../undo-log.ts'
 import type { Windowed } from '../windowed.ts'
 import {
   type NodeOf,
-  saveTime,
   storeSpec,
   streamTimeName,
   taskStore,
@@ -136,7 +135,7 @@ export class Suppress implements Processor, TimeKeeper {
   }
 
   saveTimes(times: Map<string, number>): void {
-    saveTime(times, streamTimeName(this.name), this.#streamTimeMs.value)
+    times.set(streamTimeName(this.name), this.#streamTimeMs.value)
   }
 
   restoreTimes(times: ReadonlyMap<string, number>): void {

@@ -18,7 +18,6 @@ import { UndoableNumber } from '../undo-log.ts'
 import { WindowCloser } from '../window-closer.ts'
 import {
   type NodeOf,
-  saveTime,
   streamTimeName,
   type TimeKeeper,
   type Wiring,
@@ -143,10 +142,11 @@ export class WindowAggregate implements Processor, TimeKeeper {
 
   saveTimes(times: Map<string, number>): void {
     const openFromMs = this.#openFromMs.value
-    saveTime(times, streamTimeName(this.name), this.#streamTimeMs.value)
+    times.set(streamTimeName(this.name), this.#streamTimeMs.value)
     if (this.#closer === undefined) return
     // Kafka Streams keeps the end of what was emitted (C2), from which the start of what is open can be told.
-    if (openFromMs > 0) times.set(this.#storeName, openFromMs - this.#advanceMs + this.#sizeMs)
+    const emittedMs = openFromMs > 0 ? openFromMs - this.#advanceMs + this.#sizeMs : -1
+    times.set(this.#storeName, emittedMs)
     this.#closer.saveTimes(times)
   }
 
