@@ -10,6 +10,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { existsSync, readdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { assert } from '#system'
 import { keyAfter } from './bytes.ts'
@@ -61,6 +62,12 @@ export function levelBackend(options: LevelBackendOptions): StoreBackend {
 
 const CHUNK_BYTES = 1024 * 1024
 
+/**
+ * Stores that are open in this thread. LevelDB would refuse to open one twice as well, but when it does, it closes its lock file
+ * once more than it should, and with that gives up the lock that keeps other processes out.
+ */
+const openPaths = new Set<string>()
+
 class LevelBackend implements StoreBackend {
   readonly kind = 'level' as const
   readonly ordered = false
@@ -74,7 +81,27 @@ class LevelBackend implements StoreBackend {
   }
 
   async open(location: StoreLocation): Promise<OpenedStore> {
-    const path = storeFolder(this.#options.folder, location)
+    const path = resolve(storeFolder(this.#options.folder, location))
+    if (openPaths.has(path)) throw locked(path)
+    openPaths.add(path)
+    try {
+      return await this.#open(path)
+    } catch (error) {
+      openPaths.delete(path)
+      throw error
+    }
+  }
+
+  async wipe(location: StoreLocation): Promise<void> {
+    const path = resolve(storeFolder(this.#options.folder, location))
+    if (openPaths.has(path)) throw locked(path)
+    if (!existsSync(path)) return
+    assertOurs(path)
+    await destroy(path)
+    this.#damaged.delete(path)
+  }
+
+  async #open(path: string): Promise<OpenedStore> {
     assertOurs(path)
     const known = this.#damaged.get(path)
     let wiped: WipedStore | undefined
@@ -100,14 +127,6 @@ class LevelBackend implements StoreBackend {
       this.#damaged.set(path, text)
     })
     return { store, wiped }
-  }
-
-  async wipe(location: StoreLocation): Promise<void> {
-    const path = storeFolder(this.#options.folder, location)
-    if (!existsSync(path)) return
-    assertOurs(path)
-    this.#damaged.delete(path)
-    await destroy(path)
   }
 
   async #openLevel(path: string): Promise<Level> {
@@ -244,6 +263,7 @@ class LevelStore implements StateStore {
         if (isSound && this.#isMarked) await this.#markClean()
       } finally {
         await this.#level.close()
+        openPaths.delete(this.#path)
       }
     })
   }
@@ -335,11 +355,13 @@ function notAStore(where: string): StateError {
 
 function openError(path: string, error: unknown): StateError {
   if (levelCode(error) === 'LEVEL_LOCKED') {
-    return new StateError('STORE_LOCKED', `${path} is open already: a store has one owner`, {
-      cause: error,
-    })
+    return locked(path, error)
   }
   return new StateError('STORE_FAILED', `${path}: ${reason(error)}`, { cause: error })
+}
+
+function locked(path: string, cause?: unknown): StateError {
+  return new StateError('STORE_LOCKED', `${path} is open already: a store has one owner`, { cause })
 }
 
 /** The code of LevelDB's own error, which an opening error wraps. */
