@@ -1,0 +1,75 @@
+/**
+ * Campus's applications in this process: each can be stopped and started apart from the others.
+ *
+ * Invariant: at most one `Streams` an application runs here; a start or stop waits for the one before it.
+ */
+import { Streams, type StreamsOptions, type StreamsState, type TopologySource } from '#millrace'
+
+export type ApplicationName = 'inventory' | 'analytics' | 'notifications'
+
+export class Applications {
+  readonly #sources: ReadonlyMap<string, TopologySource>
+  readonly #options: StreamsOptions
+  readonly #running = new Map<string, Streams>()
+  readonly #last = new Map<string, Promise<void>>()
+
+  /** `sources`: by application id, those that this process runs. */
+  constructor(sources: ReadonlyMap<string, TopologySource>, options: StreamsOptions) {
+    this.#sources = sources
+    this.#options = options
+  }
+
+  get ids(): readonly string[] {
+    return [...this.#sources.keys()]
+  }
+
+  running(id: string): Streams | undefined {
+    return this.#running.get(id)
+  }
+
+  state(id: string): StreamsState | 'stopped' {
+    return this.#running.get(id)?.state ?? 'stopped'
+  }
+
+  async startAll(): Promise<void> {
+    await Promise.all(this.ids.map((id) => this.start(id)))
+  }
+
+  start(id: string): Promise<void> {
+    return this.#after(id, async () => {
+      const source = this.#sources.get(id)
+      if (source === undefined || this.#running.has(id)) return
+      const streams = new Streams(source, this.#options)
+      await streams.start()
+      this.#running.set(id, streams)
+    })
+  }
+
+  stop(id: string): Promise<void> {
+    return this.#after(id, async () => {
+      const streams = this.#running.get(id)
+      this.#running.delete(id)
+      await streams?.close()
+    })
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all(this.ids.map((id) => this.stop(id)))
+  }
+
+  /** Records that an application has still to process; 0 for one that is not run here. */
+  async lag(id: string): Promise<number> {
+    const lags = (await this.#running.get(id)?.lag()) ?? []
+    return lags.reduce((sum, { lagRecords }) => sum + lagRecords, 0)
+  }
+
+  #after(id: string, step: () => Promise<void>): Promise<void> {
+    const next = (this.#last.get(id) ?? Promise.resolve()).then(step)
+    // The next step goes on whether or not this one failed; its own caller hears of the failure.
+    this.#last.set(
+      id,
+      next.catch(() => {}),
+    )
+    return next
+  }
+}
