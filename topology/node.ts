@@ -109,6 +109,8 @@ export interface SourceNode extends NodeCommon {
 export interface SinkNode extends NodeCommon {
   readonly kind: 'sink'
   readonly topic: string | ((value: unknown, key: unknown) => string)
+  /** All that a chosen topic may be. */
+  readonly topics?: readonly string[]
   readonly key: AnySerde
   readonly value: AnySerde
   /** Bytes that choose the partition when they are not the key's bytes (windowed keys: the inner key's). */

@@ -1,0 +1,14 @@
+/**
+ * What counting and reducing are made of.
+ */
+import type { Adder } from './node.ts'
+
+export const count: Adder = {
+  initial: () => 0,
+  add: (aggregate) => (aggregate as number) + 1,
+}
+
+/** The first value is the first aggregate. */
+export function reduce(add: Adder['add']): Adder {
+  return { initial: undefined, add }
+}

@@ -1,0 +1,25 @@
+/**
+ * Which types JSON gives back as they were: what may be kept without a serde of its own.
+ */
+
+/** T where JSON gives it back; a type with `never` in it where not (functions and so methods, bigint, symbol, Map, Date). */
+type Json<T> = T extends string | number | boolean | null | undefined
+  ? T
+  : T extends bigint | symbol | ((...parameters: never[]) => unknown)
+    ? never
+    : T extends object
+      ? { readonly [Name in keyof T]: Json<T[Name]> }
+      : never
+
+/**
+ * The last argument of an operator that keeps values of type V. JSON is the default; a V that JSON would not give back (a
+ * Map, a Date, a bigint, a class with methods) must bring its serde: `{ value: … }`.
+ */
+export type KeepsValue<V, Options, Serde> = [V] extends [Json<V>]
+  ? [options?: Options & { readonly value?: Serde }]
+  : [options: Options & { readonly value: Serde }]
+
+/** Keys are strings unless a serde says otherwise: another K must bring its serde: `{ key: … }`. */
+export type KeepsKey<K, Options, Serde> = [K] extends [string]
+  ? [options?: Options & { readonly key?: Serde }]
+  : [options: Options & { readonly key: Serde }]
