@@ -48,18 +48,19 @@ export async function openSqliteLog(path: string, options: SqliteLogOptions): Pr
     for (const port of ports) port.changed()
   }
   const queue = new WriteQueue(connection, { clock, random, failpoint, changed })
-  return new SqliteLog(handle, queue, {
-    share() {
+  const end = {
+    share(): LogShare {
       const { port1, port2 } = new MessageChannel()
       ports.add(new ServedPort(port1, queue, (served) => ports.delete(served)))
       return { driver: 'sqlite', value: { path, port: port2 }, transfer: [port2] }
     },
-    async close() {
+    async close(): Promise<void> {
       for (const port of ports) port.close()
       await queue.close()
       connection.close()
     },
-  })
+  }
+  return new SqliteLog(handle, queue, { random, end })
 }
 
 /** Reaches, from another thread of the process, the log that `share` was taken from. */
@@ -73,14 +74,15 @@ export async function connectSqliteLog(
   const { path, port } = share.value
   const handle = new ReadHandle(path, { clock, random })
   const channel = new PortChannel(port, () => handle.signal.notify())
-  return new SqliteLog(handle, channel, {
-    share() {
+  const end = {
+    share(): LogShare {
       throw new LogError('LOG_MISUSE', 'only the thread that opened a log shares it')
     },
-    async close() {
+    async close(): Promise<void> {
       channel.close()
     },
-  })
+  }
+  return new SqliteLog(handle, channel, { random, end })
 }
 
 function isShared(value: unknown): value is { readonly path: string; readonly port: MessagePort } {

@@ -3,6 +3,7 @@
  *
  * Invariant: nothing here depends on whether the owner is this thread or another.
  */
+import type { Random } from '#system'
 import type { Statement } from 'bun:sqlite'
 
 import {
@@ -12,7 +13,6 @@ import {
   type Isolation,
   type JoinOptions,
   type Log,
-  LogError,
   type LogReader,
   type LogShare,
   type LogWriter,
@@ -21,9 +21,13 @@ import {
   type TopicPartition,
   type TopicSpec,
 } from '../log.ts'
+import { startGroupMember } from '../group-member.ts'
+import { describeGroup } from '../membership.ts'
 import { RecordCursor } from '../record-cursor.ts'
 import { checkBatch } from '../record-batch.ts'
 import { currentEpoch, numberOf, type PartitionEntry } from './catalog.ts'
+import { GroupRows } from './group-rows.ts'
+import { SqliteGroupTransport } from './group-transport.ts'
 import type { ReadHandle } from './read-handle.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
@@ -45,14 +49,23 @@ export class SqliteLog implements Log {
   readonly #channel: WriteChannel
   readonly #end: LogEnd
   readonly #readers: Set<SqliteReader> = new Set()
+  readonly #members: Set<GroupMember> = new Set()
+  readonly #groups: GroupRows
+  readonly #random: Random
   readonly #committedOffset: Statement
   readonly #batchesByTime: Statement
   #closing: Promise<void> | undefined
 
-  constructor(handle: ReadHandle, channel: WriteChannel, end: LogEnd) {
+  constructor(
+    handle: ReadHandle,
+    channel: WriteChannel,
+    options: { readonly random: Random; readonly end: LogEnd },
+  ) {
     this.#handle = handle
     this.#channel = channel
-    this.#end = end
+    this.#random = options.random
+    this.#end = options.end
+    this.#groups = new GroupRows(handle.database)
     const { database } = handle
     this.id = String(
       database.prepare("SELECT value FROM meta WHERE name = 'log_id'").values()[0]?.[0],
@@ -154,8 +167,13 @@ export class SqliteLog implements Log {
     })
   }
 
-  async describeGroups(_groupIds?: readonly string[]): Promise<readonly GroupDescription[]> {
-    throw new LogError('LOG_UNAVAILABLE', 'groups are not there yet')
+  async describeGroups(groupIds?: readonly string[]): Promise<readonly GroupDescription[]> {
+    const nowMs = this.#handle.clock.nowMs()
+    return this.#handle.read(() => {
+      const known = this.#groups.groupIds()
+      const wanted = groupIds?.filter((groupId) => known.includes(groupId)) ?? known
+      return wanted.map((groupId) => describeGroup(groupId, this.#groups.read(groupId, nowMs)))
+    })
   }
 
   reader(_options: { readonly isolation?: Isolation } = {}): LogReader {
@@ -175,8 +193,18 @@ export class SqliteLog implements Log {
     return new SqliteWriter(this.#channel, { transactionalId, epoch })
   }
 
-  async join(_options: JoinOptions): Promise<GroupMember> {
-    throw new LogError('LOG_UNAVAILABLE', 'groups are not there yet')
+  async join(options: JoinOptions): Promise<GroupMember> {
+    this.#handle.assertOpen()
+    const { clock } = this.#handle
+    const transport = new SqliteGroupTransport(options.groupId, {
+      handle: this.#handle,
+      rows: this.#groups,
+      channel: this.#channel,
+      random: this.#random,
+    })
+    const member = startGroupMember(options, { transport, clock, random: this.#random })
+    this.#members.add(member)
+    return member
   }
 
   share(): LogShare {
@@ -190,6 +218,7 @@ export class SqliteLog implements Log {
   }
 
   async #close(): Promise<void> {
+    await Promise.all([...this.#members].map((member) => member.close({ leave: false })))
     await Promise.all([...this.#readers].map((reader) => reader.close()))
     await this.#end.close()
     this.#handle.close()

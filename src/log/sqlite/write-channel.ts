@@ -3,6 +3,7 @@
  *
  * Invariant: requests and replies are plain data, and a request is one step of one transaction.
  */
+import type { JoinRequest, MemberRef, Refused, SyncAnswer, SyncRequest } from '../group-protocol.ts'
 import type {
   Append,
   Appended,
@@ -33,6 +34,29 @@ export interface WriteOperations {
     readonly request: TopicPartition & { readonly offset: number }
     readonly reply: null
   }
+  readonly 'join-group': {
+    readonly request: {
+      readonly groupId: string
+      readonly request: JoinRequest
+      readonly newMemberId: string
+    }
+    readonly reply: { readonly memberId: string } | Refused
+  }
+  readonly 'sync-group': {
+    readonly request: { readonly groupId: string; readonly request: SyncRequest }
+    /** Undefined while the leader has not assigned. */
+    readonly reply: SyncAnswer | undefined
+  }
+  readonly heartbeat: {
+    readonly request: { readonly groupId: string; readonly ref: MemberRef }
+    readonly reply: 'ok' | Refused
+  }
+  readonly 'leave-group': {
+    readonly request: { readonly groupId: string; readonly ref: MemberRef }
+    readonly reply: null
+  }
+  /** Lets the deadlines of a group pass. */
+  readonly 'advance-group': { readonly request: { readonly groupId: string }; readonly reply: null }
 }
 
 export type WriteKind = keyof WriteOperations

@@ -106,6 +106,11 @@ export class WriteSteps {
       'create-topics': (specs) => this.#createTopics(specs),
       'delete-topics': (names) => this.#deleteTopics(names),
       'delete-records': (request) => this.#deleteRecords(request),
+      'join-group': (request) => this.#groups.join(request),
+      'sync-group': (request) => this.#groups.sync(request),
+      heartbeat: (request) => this.#groups.heartbeat(request),
+      'leave-group': (request) => this.#groups.leave(request),
+      'advance-group': (request) => this.#groups.advance(request),
     }
   }
 

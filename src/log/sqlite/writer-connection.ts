@@ -115,12 +115,16 @@ export class WriterConnection {
   #connect(): OpenConnection {
     const database = connect(this.#path, this.#durability)
     const catalog = new Catalog(database)
-    const groups = new GroupSteps(database)
-    const { ...options } = { catalog, groups, clock: this.#clock, random: this.#random }
+    const groups = new GroupSteps(database, this.#clock)
     return {
       database,
       catalog,
-      steps: new WriteSteps(database, options),
+      steps: new WriteSteps(database, {
+        catalog,
+        groups,
+        clock: this.#clock,
+        random: this.#random,
+      }),
       begin: database.prepare('BEGIN IMMEDIATE'),
       commit: database.prepare('COMMIT'),
     }
