@@ -9,7 +9,7 @@ import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
 import { DedupeBlobWriter, dedupeSegmentMs, readSegmentNote, segmentNote } from './dedupe-blob.ts'
 import { TIMESTAMP_BYTES, WINDOW_SUFFIX_BYTES } from './row-format.ts'
 import { StateError, type StateStore, type StoreChange } from './store.ts'
-import { observedTimeNote, readObservedTime } from './window-store.ts'
+import { observedTimeNote, readObservedTime } from './window-retention.ts'
 
 /** What of a store decides its rows; a topology's `StoreSpec` is one. */
 export type RestoreSpec =

@@ -4,6 +4,8 @@
  *
  * Invariant: a window that starts at or after the held start is shown, taken and kept, whatever was observed.
  */
+import { asBuffer, ByteWriter, readInt64 } from '#system'
+import type { StateStore, StoreChange } from './store.ts'
 
 /** Retention is counted in segments at least this long, as Kafka Streams' stores on disk do. */
 const SEGMENT_MS_MIN = 60_000
@@ -69,4 +71,18 @@ export class WindowRetention {
     const segmentFromMs = segment <= 0 ? Number.NEGATIVE_INFINITY : segment * this.segmentMs
     this.#keptFromMs = Math.min(segmentFromMs, this.#heldFromMs)
   }
+}
+
+/** The store's own note of the highest window start put (S1): rows may be deleted or expire, this may not go back. */
+const OBSERVED_TIME_KEY: Uint8Array = Uint8Array.of(0x6f)
+
+export function observedTimeNote(observedTimeMs: number): StoreChange {
+  const value = new ByteWriter(8)
+  value.int64(observedTimeMs)
+  return { key: OBSERVED_TIME_KEY, value: value.copy() }
+}
+
+export function readObservedTime(store: StateStore): number {
+  const note = store.get(OBSERVED_TIME_KEY)
+  return note === undefined ? -1 : readInt64(asBuffer(note), 0)
 }

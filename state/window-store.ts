@@ -7,13 +7,12 @@
  * So a key that is new in its window never asks the backend, closing finds its windows at once, and expiry needs no scan. The
  * price is the keys of all kept windows in memory; `load` rebuilds them.
  */
-import { asBuffer, ByteWriter, readInt64 } from '#system'
 import { compareBytes } from './bytes.ts'
 import { parseWindowStoreKey, RowFormat } from './row-format.ts'
 import { encodeWrites, RowBytes } from './sealed-writes.ts'
 import type { StateStore, StoreChange } from './store.ts'
 import type { Codec, SealedWrites, TimedValue, WindowEntry, WindowTaskStore } from './task-store.ts'
-import { WindowRetention } from './window-retention.ts'
+import { observedTimeNote, readObservedTime, WindowRetention } from './window-retention.ts'
 import { Layers, WriteBuffer, type Written } from './write-buffer.ts'
 
 export interface WindowWriteBufferOptions<K, V> {
@@ -35,20 +34,6 @@ const CACHE_ENTRIES_MAX = 100_000
 /** A key in the index of its window: a map entry, and often a string shared with layers and cache. */
 const INDEXED_KEY_BYTES = 64
 const ABSENT: Written<never> = { value: null, timestampMs: 0 }
-
-/** The store's own note of the highest window start put (S1): rows may be deleted or expire, this may not go back. */
-export const OBSERVED_TIME_KEY: Uint8Array = Uint8Array.of(0x6f)
-
-export function observedTimeNote(observedTimeMs: number): StoreChange {
-  const value = new ByteWriter(8)
-  value.int64(observedTimeMs)
-  return { key: OBSERVED_TIME_KEY, value: value.copy() }
-}
-
-export function readObservedTime(store: StateStore): number {
-  const note = store.get(OBSERVED_TIME_KEY)
-  return note === undefined ? -1 : readInt64(asBuffer(note), 0)
-}
 
 /** One window: its layers, the keys it may have, and what of it is cached from the backend. */
 class WindowSlice<K, V> extends Layers<K, V> {
