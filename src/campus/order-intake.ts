@@ -10,13 +10,15 @@ import {
   type LogWriter,
   type RecordHeaders,
 } from '#millrace'
-import type { AcceptedOrder, Requests } from './requests.ts'
+import type { AcceptedOrder, Remembered, Requests } from './requests.ts'
 import type { Order, Restock } from './schemas.ts'
 import { orders, stock } from './topics.ts'
 
 interface Waiting {
   readonly accepted: AcceptedOrder
-  resolve(): void
+  /** What is kept, and therefore appended and answered. */
+  remembered: Remembered
+  resolve(remembered: Remembered): void
   reject(error: unknown): void
 }
 
@@ -42,9 +44,14 @@ export class OrderIntake {
     return this.#waiting.length
   }
 
-  place(accepted: AcceptedOrder): Promise<void> {
+  /**
+   * Resolves with the order that is kept under this id or key: the given one, or an earlier one. A conflict (`sameBody` false)
+   * is not appended.
+   */
+  place(accepted: AcceptedOrder): Promise<Remembered> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ accepted, resolve, reject })
+      const remembered = { order: accepted.order, sameBody: true }
+      this.#waiting.push({ accepted, remembered, resolve, reject })
       if (this.#waiting.length === 1) void this.#flushAfterThisTurn()
     })
   }
@@ -54,14 +61,19 @@ export class OrderIntake {
     const waiting = this.#waiting
     this.#waiting = []
     try {
-      this.#requests.rememberAll(waiting.map(({ accepted }) => accepted))
+      const kept = this.#requests.rememberAll(waiting.map(({ accepted }) => accepted))
+      for (const [index, one] of waiting.entries()) one.remembered = kept[index] ?? one.remembered
     } catch (error) {
       for (const { reject } of waiting) reject(error)
       return
     }
     const byPartition = new Map<number, Waiting[]>()
     for (const one of waiting) {
-      const partition = this.#partitionOf(one.accepted.order.item_id)
+      if (!one.remembered.sameBody) {
+        one.resolve(one.remembered)
+        continue
+      }
+      const partition = this.#partitionOf(one.remembered.order.item_id)
       const group = byPartition.get(partition)
       if (group === undefined) byPartition.set(partition, [one])
       else group.push(one)
@@ -71,15 +83,14 @@ export class OrderIntake {
 
   async #append(partition: number, group: readonly Waiting[]): Promise<void> {
     const batch = new RecordBatchWriter()
-    for (const { accepted } of group) {
-      const { order } = accepted
+    for (const { order } of group.map(({ remembered }) => remembered)) {
       const { key, value } = orders.encode(order.item_id, order)
       batch.add(order.timestamp, key, value, PLACED)
     }
     const count = group.length
     try {
       await this.#writer.append({ topic: orders.name, partition, bytes: batch.finish(), count })
-      for (const { resolve } of group) resolve()
+      for (const { resolve, remembered } of group) resolve(remembered)
     } catch (error) {
       for (const { reject } of group) reject(error)
     }

@@ -15,6 +15,12 @@ export interface AcceptedOrder {
   readonly request: { readonly key: string; readonly bodyHash: string } | undefined
 }
 
+/** What is kept under an idempotency key; `sameBody` false is a conflict. */
+export interface Remembered {
+  readonly order: Order
+  readonly sameBody: boolean
+}
+
 interface Row {
   readonly body_hash: string | null
   readonly answer: string
@@ -25,7 +31,7 @@ const FORMAT = 1
 
 export class Requests {
   readonly #database: Database
-  readonly #rememberAll: (accepted: readonly AcceptedOrder[]) => void
+  readonly #rememberAll: (accepted: readonly AcceptedOrder[]) => readonly Remembered[]
 
   constructor(path: string) {
     const database = new Database(path, { create: true, strict: true })
@@ -39,28 +45,29 @@ export class Requests {
     const insert = database.prepare<void, [string, string | null, string | null, number, string]>(
       'INSERT INTO accepted VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     )
-    this.#rememberAll = database.transaction((accepted: readonly AcceptedOrder[]) => {
-      for (const { order, request } of accepted)
-        insert.run(
-          order.order_id,
-          request?.key ?? null,
-          request?.bodyHash ?? null,
-          order.timestamp,
-          JSON.stringify(order),
-        )
-    })
+    const find = database.prepare<Row, [string, string | null]>(
+      'SELECT body_hash, answer FROM accepted WHERE order_id = ? OR key = ?',
+    )
+    this.#rememberAll = database.transaction((accepted: readonly AcceptedOrder[]) =>
+      accepted.map(({ order, request }): Remembered => {
+        const { order_id, timestamp } = order
+        const [key, bodyHash] = [request?.key ?? null, request?.bodyHash ?? null]
+        const { changes } = insert.run(order_id, key, bodyHash, timestamp, JSON.stringify(order))
+        if (changes === 1) return { order, sameBody: true }
+        const row = find.get(order_id, key)
+        if (row === null) return { order, sameBody: true }
+        return { order: JSON.parse(row.answer) as Order, sameBody: row.body_hash === bodyHash }
+      }),
+    )
   }
 
-  /** All in one transaction. */
-  rememberAll(accepted: readonly AcceptedOrder[]): void {
-    this.#rememberAll(accepted)
+  /** All in one transaction. Answers what is kept: the first order of a key, also when another process was first. */
+  rememberAll(accepted: readonly AcceptedOrder[]): readonly Remembered[] {
+    return this.#rememberAll(accepted)
   }
 
   /** What was answered to this idempotency key; `sameBody` tells a retry from a conflict. */
-  findByKey(
-    key: string,
-    bodyHash: string,
-  ): { readonly order: Order; readonly sameBody: boolean } | undefined {
+  findByKey(key: string, bodyHash: string): Remembered | undefined {
     const row = this.#database
       .query<Row, [string]>('SELECT body_hash, answer FROM accepted WHERE key = ?')
       .get(key)
