@@ -2,6 +2,7 @@
 export { BATCH_BYTES_MAX, checkBatch, readBatchHeader, type BatchHeader } from './record-batch.ts'
 export { stampLogAppendTime, stampOffsets, stampProducer } from './record-batch.ts'
 export { type Compression, type WriterCompression } from './compression.ts'
+export { connectLog } from './connect-log.ts'
 export { crc32c } from './crc32c.ts'
 export * from './log.ts'
 export { partitionFor } from './partitioner.ts'
