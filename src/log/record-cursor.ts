@@ -36,6 +36,9 @@ export class RecordCursor implements RawRecord {
   valueStart: number = -1
   valueEnd: number = -1
   headerCount: number = 0
+  /** Where the record's own bytes are, its length in front of it included. */
+  recordStart: number = -1
+  recordEnd: number = -1
 
   #place: TopicPartition = NOWHERE
   #baseOffset: number = 0
@@ -123,6 +126,8 @@ export class RecordCursor implements RawRecord {
     this.valueStart = valueBytes < 0 ? -1 : valueStart
     this.valueEnd = valueBytes < 0 ? -1 : valueStart + valueBytes
     this.headerCount = headerCount
+    this.recordStart = start
+    this.recordEnd = recordEnd
     this.#remaining -= 1
     if (this.#remaining === 0) this.#assertEnd()
     return true
