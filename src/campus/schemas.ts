@@ -73,5 +73,6 @@ export type Order = v.InferOutput<typeof Order>
 export type Decision = v.InferOutput<typeof Decision>
 export type InventoryEvent = v.InferOutput<typeof InventoryEvent>
 export type Notification = v.InferOutput<typeof Notification>
+export type Restock = v.InferOutput<typeof Restock>
 export type Tally = v.InferOutput<typeof Tally>
 export type Minute = v.InferOutput<typeof Minute>

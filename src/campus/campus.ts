@@ -1,0 +1,204 @@
+/**
+ * Puts campus together: log, applications, ingress; starts all of it or nothing, and takes it down in order.
+ *
+ * Invariant: after `close` everything accepted is committed, and no file is held.
+ */
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import {
+  openLog,
+  type Clock,
+  type Failpoint,
+  type Log,
+  type LogWriter,
+  type Observer,
+  type Random,
+  type TopologySource,
+} from '#millrace'
+import { analyticsTopology } from './analytics.ts'
+import { Applications } from './applications.ts'
+import type { Flags } from './flags.ts'
+import { createIngress, type Ingress } from './ingress.ts'
+import { inventoryTopology } from './inventory.ts'
+import { LiveViews } from './live-views.ts'
+import { notificationsTopology } from './notifications.ts'
+import { OrderIntake } from './order-intake.ts'
+import { INVENTORY_ID } from './order-lookup.ts'
+import { Pressure } from './pressure.ts'
+import { Requests } from './requests.ts'
+import { seedStock } from './seed.ts'
+import { campusTopics } from './topics.ts'
+
+export interface Machine {
+  readonly clock: Clock
+  readonly random: Random
+  readonly observer: Observer
+  readonly failpoint: Failpoint
+}
+
+const FREE_BYTES_MIN = 256 * 1024 * 1024
+const FORGET_ROWS_MAX = 10_000
+
+/** Where a worker thread finds a topology, by application. */
+const MODULES: Readonly<Record<string, { readonly module: string; readonly export: string }>> = {
+  inventory: { module: import.meta.resolve('./inventory.ts'), export: 'inventoryTopology' },
+  analytics: { module: import.meta.resolve('./analytics.ts'), export: 'analyticsTopology' },
+  notifications: {
+    module: import.meta.resolve('./notifications.ts'),
+    export: 'notificationsTopology',
+  },
+}
+const TOPOLOGIES: Readonly<Record<string, TopologySource>> = {
+  inventory: inventoryTopology,
+  analytics: analyticsTopology,
+  notifications: notificationsTopology,
+}
+
+export class Campus {
+  readonly url: string
+  readonly applications: Applications
+  readonly ingress: Ingress
+  readonly views: LiveViews
+  readonly #log: Log
+  readonly #writer: LogWriter
+  readonly #requests: Requests
+  readonly #pressure: Pressure
+  readonly #server: ReturnType<typeof Bun.serve>
+  readonly #drain: () => void
+
+  private constructor(parts: {
+    readonly log: Log
+    readonly writer: LogWriter
+    readonly requests: Requests
+    readonly pressure: Pressure
+    readonly applications: Applications
+    readonly views: LiveViews
+    readonly ingress: Ingress
+    readonly server: ReturnType<typeof Bun.serve>
+    readonly drain: () => void
+  }) {
+    this.#log = parts.log
+    this.#writer = parts.writer
+    this.#requests = parts.requests
+    this.#pressure = parts.pressure
+    this.#server = parts.server
+    this.#drain = parts.drain
+    this.applications = parts.applications
+    this.views = parts.views
+    this.ingress = parts.ingress
+    this.url = `http://${parts.server.hostname}:${parts.server.port}`
+  }
+
+  static async start(flags: Flags, machine: Machine): Promise<Campus> {
+    const { clock, random } = machine
+    const folder = folderOf(flags.log)
+    mkdirSync(folder, { recursive: true })
+    // Taken back in reverse order if a later step fails, so that nothing is left half started.
+    const undo: (() => Promise<void> | void)[] = []
+    const holding = <T>(thing: T, release: (thing: T) => Promise<unknown> | void): T => {
+      undo.push(async () => void (await release(thing)))
+      return thing
+    }
+    let isDraining = false
+    try {
+      // The port first: a second campus on the same port must not touch the first one's files.
+      let handle: Ingress['fetch'] = () => new Response('starting', { status: 503 })
+      const server = holding(
+        Bun.serve({
+          port: flags.port,
+          hostname: flags.host,
+          idleTimeout: 30,
+          maxRequestBodySize: 1_048_576,
+          fetch: (request) => handle(request),
+        }),
+        (one) => one.stop(true),
+      )
+      const log = holding(await openLog(flags.log, { ...machine, ...maintenance(flags) }), (one) =>
+        one.close(),
+      )
+      await log.createTopics(campusTopics(flags.partitions))
+      await seedStock(log, flags.partitions, clock.nowMs())
+      const writer = holding(await log.writer(), (one) => one.close())
+      const requests = holding(new Requests(join(folder, 'ingress.db')), (one) => one.close())
+      requests.forget(clock.nowMs(), FORGET_ROWS_MAX)
+      const applications = holding(
+        new Applications(sourcesOf(flags), {
+          ...machine,
+          log,
+          stateDir: join(folder, 'state'),
+          workers: flags.workers,
+          commitIntervalMs: flags.commitIntervalMs,
+        }),
+        (one) => one.stopAll(),
+      )
+      await applications.startAll()
+      const views = holding(await LiveViews.open(log, flags.partitions), (one) => one.close())
+      const limits = { lagRecordsMax: flags.lagMax, freeBytesMin: FREE_BYTES_MIN }
+      const pressure = holding(
+        new Pressure(clock, folder, limits, () => applications.lag(INVENTORY_ID)),
+        (one) => one.close(),
+      )
+      const intake = new OrderIntake(writer, requests, clock, flags.partitions)
+      const ingress = createIngress({
+        intake,
+        requests,
+        applications,
+        views,
+        pressure,
+        clock,
+        random,
+        isDraining: () => isDraining,
+      })
+      handle = ingress.fetch
+      const drain = (): void => {
+        isDraining = true
+      }
+      return new Campus({
+        log,
+        writer,
+        requests,
+        pressure,
+        applications,
+        views,
+        ingress,
+        server,
+        drain,
+      })
+    } catch (error) {
+      for (const release of undo.reverse()) await release()
+      throw error
+    }
+  }
+
+  /** Takes nothing new, lets what was accepted reach the log, commits, and lets go of every file. */
+  async close(): Promise<void> {
+    this.#drain()
+    await this.#server.stop()
+    await this.#writer.flush()
+    await this.applications.stopAll()
+    await this.#pressure.close()
+    await this.views.close()
+    await this.#writer.close()
+    this.#requests.close()
+    await this.#log.close()
+  }
+}
+
+/** State and the ingress's memory lie beside the log; a log elsewhere leaves them in `data`. */
+function folderOf(log: string): string {
+  return log.startsWith('sqlite:') ? dirname(log.slice('sqlite:'.length)) : 'data'
+}
+
+function sourcesOf(flags: Flags): ReadonlyMap<string, TopologySource> {
+  const table = flags.workers > 1 ? MODULES : TOPOLOGIES
+  const sources = new Map<string, TopologySource>()
+  for (const name of flags.only) {
+    const source = table[name]
+    if (source !== undefined) sources.set(`campus-${name}`, source)
+  }
+  return sources
+}
+
+function maintenance({ maintenanceMs }: Flags): { readonly maintenanceMs?: number } {
+  return maintenanceMs === undefined ? {} : { maintenanceMs }
+}

@@ -1,0 +1,21 @@
+/**
+ * One short line that says how campus is doing.
+ *
+ * Invariant: asks only what is cheap to answer.
+ */
+import { minuteTotals } from './analytics.ts'
+import type { Campus } from './campus.ts'
+
+export async function statusLine({ applications, ingress, views }: Campus): Promise<string> {
+  const lags = await Promise.all(applications.ids.map((id) => applications.lag(id)))
+  const lag = lags.reduce((sum, one) => sum + one, 0)
+  const { reserved, failed } = views
+  const open = await openWindows(applications)
+  return `orders ${ingress.accepted()} · reserved ${reserved} · failed ${failed} · lag ${lag} · open windows ${open}`
+}
+
+async function openWindows(applications: Campus['applications']): Promise<number> {
+  const streams = applications.running('campus-analytics')
+  if (streams === undefined || streams.state !== 'running') return 0
+  return (await streams.query(minuteTotals).windows()).value.length
+}
