@@ -1,15 +1,15 @@
 /**
  * From nodes and stores to a topology: what is connected without going through a topic is one sub-topology.
  *
- * Invariant: numbers depend only on names and connections: sub-topologies are numbered by their first source's name, then by
- * their first node's, as Kafka Streams numbers them.
+ * Invariant: sub-topologies are numbered by the first of their nodes, in the order in which nodes were added.
  */
 import { assert } from '#system'
 import { describe } from './describe.ts'
 import { toDot, toMermaid } from './diagrams.ts'
 import type { SinkNode, SourceNode, StoreSpec, TopologyNode } from './node.ts'
 import { toJSON } from './topology-json.ts'
-import type { InternalTopic, SubTopology, Topology } from './topology.ts'
+import { timeSenders } from './time-senders.ts'
+import { type InternalTopic, type SubTopology, type Topology, TopologyError } from './topology.ts'
 
 export interface TopologyParts {
   readonly applicationId: string
@@ -32,11 +32,13 @@ export function compile(parts: TopologyParts): Topology {
   const subTopologies = Object.freeze(
     groups.map((group, number) => subTopology(number, nodes, group, parts)),
   )
+  const owned = Object.freeze(internalTopics(parts, subTopologies))
+  refuseOutsideTopics(nodes, owned)
   const topology: Topology = {
     applicationId,
     nodes,
     subTopologies,
-    internalTopics: Object.freeze(internalTopics(parts, subTopologies)),
+    internalTopics: owned,
     compatibility,
     describe: () => describe(topology),
     toMermaid: () => toMermaid(topology),
@@ -63,7 +65,7 @@ function subTopology(
     assert(spec !== undefined, `store ${name} was added`)
     return frozen(spec)
   })
-  return Object.freeze({
+  const compiled: SubTopology = Object.freeze({
     number,
     nodes: Object.freeze(nodes),
     sources: Object.freeze(sources),
@@ -71,6 +73,9 @@ function subTopology(
     stores: Object.freeze(stores),
     coPartitioned: Object.freeze(coPartitionedTopics(sources, parts.coPartitioned)),
   })
+  // Throws where a sink passes time on that nothing above it knows.
+  timeSenders(compiled)
+  return compiled
 }
 
 function coPartitionedTopics(
@@ -107,28 +112,13 @@ function connected(nodes: readonly TopologyNode[]): readonly ReadonlySet<string>
     }
   }
   const groups = new Map<string, Set<string>>()
-  for (const name of numberingOrder(nodes)) {
+  for (const { name } of nodes) {
     const root = rootOf(name)
     const group = groups.get(root)
     if (group === undefined) groups.set(root, new Set([name]))
     else group.add(name)
   }
   return [...groups.values()]
-}
-
-/** Sources by name, then everything else by name. */
-function numberingOrder(nodes: readonly TopologyNode[]): readonly string[] {
-  const names = (isSource: boolean): string[] =>
-    nodes
-      .filter(({ kind }) => (kind === 'source') === isSource)
-      .map(({ name }) => name)
-      .sort(byCodeUnits)
-  return [...names(true), ...names(false)]
-}
-
-function byCodeUnits(one: string, other: string): number {
-  if (one === other) return 0
-  return one < other ? -1 : 1
 }
 
 // ---------------------------------------------------------------- null keys
@@ -188,6 +178,25 @@ function internalTopics(
       }),
     ),
   ]
+}
+
+/** Internal topics get the application's prefix by their names, so that no other topic may have one of these. */
+function refuseOutsideTopics(
+  nodes: readonly TopologyNode[],
+  owned: readonly InternalTopic[],
+): void {
+  const names = new Set(owned.map(({ name }) => name))
+  for (const node of nodes) {
+    if (node.kind !== 'source' && node.kind !== 'sink') continue
+    if (node.internal) continue
+    const topics = node.kind === 'source' ? node.topics : [node.topic, node.topics ?? []].flat()
+    const taken = topics.find((topic) => typeof topic === 'string' && names.has(topic))
+    if (taken === undefined) continue
+    throw new TopologyError(
+      'TOPIC_TAKEN',
+      `${node.name}: ${taken} is a topic of the application's own`,
+    )
+  }
 }
 
 function frozen<T extends object>(value: T): T {

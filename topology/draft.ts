@@ -40,12 +40,21 @@ export interface RepartitionTopic {
   readonly partitions: number | undefined
 }
 
+interface DraftStore {
+  readonly spec: StoreSpec
+  /** The declaration or the table that it belongs to. */
+  readonly owner: object
+  readonly isKept: () => boolean
+}
+
 export class Draft {
   readonly options: DraftOptions
   readonly names: NameMachine = new NameMachine()
   readonly #nodes = new Map<string, DraftNode>()
-  readonly #stores = new Map<string, { readonly spec: StoreSpec; readonly declaredBy: object }>()
+  readonly #stores = new Map<string, DraftStore>()
   readonly #repartitions = new Map<string, RepartitionTopic>()
+  /** The sources whose records reach a store. */
+  readonly #storeSources = new Map<string, readonly string[]>()
   /** Names of sources that must have equal partition counts. */
   readonly #coPartitioned: (readonly string[])[] = []
 
@@ -59,15 +68,15 @@ export class Draft {
     this.#nodes.set(node.name, node)
   }
 
-  /** The same declaration may be used by several processors; another of the same name may not. */
-  addStore(spec: StoreSpec, declaredBy: object = spec): void {
+  /** The same owner may add its store again, as several processors do; another of the same name may not. */
+  addStore(spec: StoreSpec, owner: object, isKept: () => boolean = () => true): void {
     const known = this.#stores.get(spec.name)
-    if (known === undefined) this.#stores.set(spec.name, { spec, declaredBy })
-    else if (known.declaredBy !== declaredBy) throw taken(spec.name, 'a store')
+    if (known === undefined) this.#stores.set(spec.name, { spec, owner, isKept })
+    else if (known.owner !== owner) throw taken(spec.name, 'a store')
   }
 
   hasStore(name: string): boolean {
-    return this.#stores.has(name)
+    return this.#stores.get(name)?.isKept() ?? false
   }
 
   addRepartition(topic: RepartitionTopic): void {
@@ -76,7 +85,19 @@ export class Draft {
   }
 
   coPartition(sources: Iterable<string>): void {
-    this.#coPartitioned.push([...sources])
+    this.#coPartitioned.push([...new Set(sources)])
+  }
+
+  /**
+   * Records from these sources reach the store. One task holds what all of them meet in it, so that they must be
+   * co-partitioned; Kafka Streams does not check this.
+   */
+  reachStore(store: string, sources: readonly string[]): void {
+    const known = this.#storeSources.get(store) ?? []
+    const all = [...new Set([...known, ...sources])]
+    this.#storeSources.set(store, all)
+    const isShared = known.length > 0 && all.length > known.length
+    if (isShared && this.options.compatibility === undefined) this.coPartition(all)
   }
 
   /** The longest grace of the windows that reach `node`; undefined if any way up has none. */

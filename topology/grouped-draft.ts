@@ -50,7 +50,6 @@ export class GroupedDraft {
         ? tableStore(draft, storeName, typed, settings)
         : windowStore(draft, storeName, typed, windows, onClose, settings)
     const stream = this.#coPartitioned(storeName)
-    draft.addStore(spec)
     const table = new TableDraft(draft, {
       name,
       sources: stream.facts.sources,
@@ -59,6 +58,8 @@ export class GroupedDraft {
       store: storeName,
       isKept: true,
     })
+    draft.addStore(spec, table)
+    draft.reachStore(storeName, stream.facts.sources)
     const parents = [stream.facts.node]
     draft.add({
       name,

@@ -7,7 +7,7 @@ import type { Draft } from './draft.ts'
 import { isGenerated, legalName, PREFIX } from './names.ts'
 import type { AnySerde, SinkNode, SourceNode } from './node.ts'
 import { failOnInvalidTimestamp } from './timestamps.ts'
-import { wholeMs } from './windows.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export interface RepartitionSettings {
   readonly partitions?: number | undefined
@@ -23,9 +23,9 @@ export function addRepartition(
   parent: string,
   base: string,
   { key, value }: { readonly key: AnySerde; readonly value: AnySerde },
-  { partitions, time = 'records' }: RepartitionSettings,
+  { partitions: asked, time = 'records' }: RepartitionSettings,
 ): string {
-  if (partitions !== undefined) wholeMs('partitions', partitions, 1)
+  const partitions = partitionsAsked(draft, asked)
   const topic = legalName(base.endsWith(SUFFIX) ? base : base + SUFFIX)
   const { sink, filter, source } = nodeNames(draft, base, topic)
   draft.addRepartition({ name: topic, partitions })
@@ -82,4 +82,12 @@ function nodeNames(
   const source = draft.names.draw(PREFIX.source)
   if (isGenerated(base)) return { sink, filter, source }
   return { sink: `${topic}-sink`, filter: `${topic}-filter`, source: `${topic}-source` }
+}
+
+/** Kafka Streams accepts 0 when building, and then has as many as the inputs. */
+function partitionsAsked(draft: Draft, asked: number | undefined): number | undefined {
+  if (asked === undefined) return undefined
+  if (asked === 0 && draft.options.compatibility === 'kafka-streams') return undefined
+  wholeNumber('partitions', asked, 1)
+  return asked
 }

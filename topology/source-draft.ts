@@ -12,7 +12,7 @@ import { TableDraft } from './table-draft.ts'
 import { extractorOf, type Timestamps } from './timestamps.ts'
 import { TopologyError } from './topology.ts'
 import type { ReadableTopic } from './topic.ts'
-import { wholeMs } from './windows.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export interface SourceOptions<V> {
   /** Where event time comes from; the application's default otherwise. */
@@ -90,7 +90,9 @@ export class SourceDrafts {
       store: storeName,
       isKept: store !== undefined,
     })
-    draft.addStore(tableStore(draft, storeName, reading, settings))
+    const spec = tableStore(draft, storeName, reading, settings)
+    draft.addStore(spec, table, () => table.isKept)
+    draft.reachStore(storeName, [source])
     this.#add(source, reading)
     const parents = [source]
     draft.add({
@@ -108,7 +110,7 @@ export class SourceDrafts {
   ): Reading {
     const [first] = topics
     if (first === undefined) throw new TopologyError('OPTION_INVALID', 'name a topic to read')
-    if (idle !== undefined) wholeMs('idle.closeMs', idle.closeMs, 1)
+    if (idle !== undefined) wholeNumber('idle.closeMs', idle.closeMs, 1)
     return {
       topics: topics.map(({ name }) => name),
       key: first.key,
@@ -124,24 +126,23 @@ export class SourceDrafts {
     const { compatibility } = this.#draft.options
     const maxAdvanceMs = asked ?? (compatibility === undefined ? MAX_ADVANCE_MS : Infinity)
     if (maxAdvanceMs === Infinity) return undefined
-    wholeMs('maxAdvanceMs', maxAdvanceMs, 0)
+    wholeNumber('maxAdvanceMs', maxAdvanceMs, 0)
     return maxAdvanceMs
   }
 
-  #add(name: string, { isTable: _, ...reading }: Reading): string {
+  #add(name: string, reading: Reading): string {
+    const { isTable: _, ...read } = reading
     const source: SourceNode = {
       kind: 'source',
       name,
       parents: [],
       stores: [],
-      ...reading,
+      ...read,
       internal: false,
       time: 'records',
     }
     this.#draft.add({ name, above: [], build: () => source })
-    for (const topic of reading.topics) {
-      this.#byTopic.set(topic, { node: name, reading: { ...reading, isTable: _ } })
-    }
+    for (const topic of reading.topics) this.#byTopic.set(topic, { node: name, reading })
     return name
   }
 

@@ -7,7 +7,7 @@ import type { Draft } from './draft.ts'
 import type { AnySerde, StoreSpec, TimeWindowsSpec } from './node.ts'
 import { TopologyError } from './topology.ts'
 import type { StoreDeclaration } from './typed-store.ts'
-import { wholeMs } from './windows.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** What an operator says about the store it owns. */
 export interface StoreSettings {
@@ -73,7 +73,7 @@ export function windowStore(
 ): StoreSpec {
   const least = windows.sizeMs + windows.graceMs
   const { retentionMs = least } = settings
-  wholeMs(`retentionMs of ${name} (window size plus grace)`, retentionMs, least)
+  wholeNumber(`retentionMs of ${name} (window size plus grace)`, retentionMs, least)
   return {
     kind: 'window',
     ...common(draft, name, settings),
@@ -107,7 +107,7 @@ export function dedupeStore(
   withinMs: number,
   settings: StoreSettings,
 ): StoreSpec {
-  wholeMs('withinMs', withinMs, 1)
+  wholeNumber('withinMs', withinMs, 1)
   return {
     kind: 'dedupe',
     ...common(draft, name, settings),

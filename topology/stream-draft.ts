@@ -208,7 +208,8 @@ export class StreamDraft {
       store: spec.name,
       isKept: settings.store !== undefined,
     })
-    draft.addStore(spec)
+    draft.addStore(spec, table, () => table.isKept)
+    draft.reachStore(spec.name, stream.facts.sources)
     draft.add({
       name,
       above: parents,
@@ -225,6 +226,7 @@ export class StreamDraft {
   ): StreamDraft {
     // Unlike other nodes, a named processor does not use up a number.
     const name = given === undefined ? this.draft.names.draw(prefix) : given
+    for (const store of stores) this.draft.reachStore(store, this.facts.sources)
     const keepsKey = prefix === PREFIX.processValues
     const changed = keepsKey ? { value: undefined } : { ...UNKNOWN, rekeyed: true }
     return this.operate(name, { kind: 'process', supplier, keepsKey }, { stores, ...changed })
@@ -236,7 +238,7 @@ export class StreamDraft {
   ): StreamDraft {
     const spec = dedupeStore(this.draft, store, withinMs, settings)
     const name = this.#named(PREFIX.dedupe, undefined)
-    this.draft.addStore(spec)
+    this.draft.addStore(spec, {})
     return this.operate(name, { kind: 'dedupe', store, by, withinMs }, { stores: [store] })
   }
 

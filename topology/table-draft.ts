@@ -68,8 +68,8 @@ export class TableDraft {
     return true
   }
 
-  get sendsOldValues(): boolean {
-    return this.#sendsOldValues
+  get isKept(): boolean {
+    return this.#isKept
   }
 
   /** What a node says of its store and its old values, once nothing more is added. */
@@ -128,7 +128,7 @@ export class TableDraft {
     })
     if (settings.store !== undefined) {
       const types = { key, value: table.facts.value }
-      draft.addStore(tableStore(draft, settings.store, types, settings.settings ?? {}))
+      draft.addStore(tableStore(draft, settings.store, types, settings.settings ?? {}), table)
     }
     draft.add({
       name,
@@ -168,7 +168,7 @@ export class TableDraft {
       parent: this,
       isBuffer: true,
     })
-    draft.addStore(spec)
+    draft.addStore(spec, table)
     draft.add({
       name,
       above: parents,

@@ -5,6 +5,7 @@
  */
 import type { TimeWindowsSpec } from './node.ts'
 import { TopologyError } from './topology.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** Windows side by side. `graceMs`: how long after its end a window still takes records. */
 export function tumbling({
@@ -23,19 +24,12 @@ export function hopping(spec: TimeWindowsSpec): TimeWindowsSpec {
 }
 
 function windows({ sizeMs, advanceMs, graceMs }: TimeWindowsSpec): TimeWindowsSpec {
-  wholeMs('sizeMs', sizeMs, 1)
-  wholeMs('advanceMs', advanceMs, 1)
-  wholeMs('graceMs', graceMs, 0)
+  wholeNumber('sizeMs', sizeMs, 1)
+  wholeNumber('advanceMs', advanceMs, 1)
+  wholeNumber('graceMs', graceMs, 0)
   if (advanceMs > sizeMs) {
     const message = `advanceMs (${advanceMs}) must not be greater than sizeMs (${sizeMs})`
     throw new TopologyError('OPTION_INVALID', message)
   }
   return Object.freeze({ sizeMs, advanceMs, graceMs })
-}
-
-/** Refuses what is no whole number of milliseconds, or too small a one. */
-export function wholeMs(option: string, value: number, least: number): void {
-  if (Number.isSafeInteger(value) && value >= least) return
-  const message = `${option} must be a whole number of at least ${least}, not ${value}`
-  throw new TopologyError('OPTION_INVALID', message)
 }
