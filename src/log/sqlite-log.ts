@@ -15,6 +15,7 @@ import { PortChannel, ServedPort } from './sqlite/message-channel.ts'
 import { ReadHandle } from './sqlite/read-handle.ts'
 import { SqliteLog } from './sqlite/sqlite-log-handle.ts'
 import { WriteQueue } from './sqlite/write-queue.ts'
+import { WriteTurns } from './sqlite/write-turns.ts'
 import { WriterConnection } from './sqlite/writer-connection.ts'
 
 export type { Durability } from './sqlite/connection.ts'
@@ -47,7 +48,8 @@ export async function openSqliteLog(path: string, options: SqliteLogOptions): Pr
     handle.signal.notify()
     for (const port of ports) port.changed()
   }
-  const queue = new WriteQueue(connection, { clock, random, failpoint, changed })
+  const turns = new WriteTurns(path, { clock, random })
+  const queue = new WriteQueue(connection, turns, { clock, random, failpoint, changed })
   const end = {
     share(): LogShare {
       const { port1, port2 } = new MessageChannel()
@@ -57,6 +59,7 @@ export async function openSqliteLog(path: string, options: SqliteLogOptions): Pr
     async close(): Promise<void> {
       for (const port of ports) port.close()
       await queue.close()
+      turns.close()
       connection.close()
     },
   }

@@ -10,14 +10,18 @@ import type { Clock, Failpoint, Random } from '#system'
 
 import { LogError } from '../log.ts'
 import type { WriteChannel, WriteKind, WriteReply, WriteRequest } from './write-channel.ts'
+import type { WriteTurns } from './write-turns.ts'
 import type { PendingWrite, WriterConnection } from './writer-connection.ts'
 
 /** One transaction: so many requests, and about so many bytes, at most. */
 const GROUP_REQUESTS_MAX = 256
 const GROUP_BYTES_MAX = 4_194_304
+/** Between looks at whether another process has finished writing. */
+const BACK_OFF_MS = 1
 
 export class WriteQueue implements WriteChannel {
   readonly #connection: WriterConnection
+  readonly #turns: WriteTurns
   readonly #clock: Clock
   readonly #random: Random
   readonly #failpoint: Failpoint
@@ -28,6 +32,7 @@ export class WriteQueue implements WriteChannel {
 
   constructor(
     connection: WriterConnection,
+    turns: WriteTurns,
     options: {
       readonly clock: Clock
       readonly random: Random
@@ -37,6 +42,7 @@ export class WriteQueue implements WriteChannel {
     },
   ) {
     this.#connection = connection
+    this.#turns = turns
     this.#clock = options.clock
     this.#random = options.random
     this.#failpoint = options.failpoint
@@ -69,7 +75,11 @@ export class WriteQueue implements WriteChannel {
     while (this.#waiting.length > 0) {
       await this.#clock.turn()
       const group = this.#takeGroup()
-      while (!this.#connection.transact(group)) await this.#backOff()
+      while (!(this.#turns.isNext() && this.#connection.transact(group))) {
+        this.#turns.wait()
+        await this.#backOff()
+      }
+      this.#turns.done()
       this.#changed()
     }
     this.#running = undefined
@@ -88,7 +98,7 @@ export class WriteQueue implements WriteChannel {
 
   #backOff(): Promise<void> {
     return new Promise((resolve) => {
-      this.#clock.after(1 + this.#random.next() * 2, resolve)
+      this.#clock.after(BACK_OFF_MS * (0.5 + this.#random.next()), resolve)
     })
   }
 }
