@@ -55,7 +55,7 @@ export interface LogReader {
   /** Replaces what is read and from where. Buffered batches of partitions that stay at their position are kept. */
   assign(positions: readonly (TopicPartition & { readonly position: number })[]): void
   /**
-   * Batches that are ready, at most about `bytesMax` of them (at least one batch if any is ready), or an empty list
+   * One poll at a time. Batches that are ready, at most about `bytesMax` of them (at least one batch if any is ready), or an empty list
    * after `waitMs` or when `wake` is called. A position below the earliest offset rejects with OFFSET_OUT_OF_RANGE;
    * a damaged batch with LOG_CORRUPT: only the partition named in the error stops, the others go on.
    */
@@ -74,7 +74,11 @@ export interface LogReader {
 
 // ---------------------------------------------------------------- writing
 
-/** Records for one partition: batches as `RecordBatchWriter.finish()` gives them, before a driver stamps and seals them. */
+/**
+ * Records for one partition: one batch or several, one after the other, as `RecordBatchWriter.finish()` gives them, before
+ * a driver stamps and seals them. None is larger than the topic's `max.message.bytes` (BATCH_BYTES_MAX unless set). The bytes
+ * belong to the driver from here on.
+ */
 export interface Append extends TopicPartition {
   readonly bytes: Uint8Array
   /** Records in it: offsets it will take. */
@@ -161,11 +165,11 @@ export type Assignor = (
 export interface Assignment extends MemberIdentity, MemberAssignment {}
 
 /**
- * What happens to a member, in order, each taken once by `next`:
+ * What happens to a member, in order, each taken once by `take`:
  * - `revoking`: a rebalance has begun. Finish and commit under the old assignment, then call `acknowledge`; only then does
  *   the member rejoin, and heartbeats go on meanwhile. It is not sent to a member that holds nothing.
  * - `assigned`: the new assignment. What it no longer contains belongs to somebody else.
- * - `lost`: expelled, or fenced by a member of the same instance id: drop everything at once, commit nothing. `rejoining`
+ * - `lost`: expelled, left out of a generation, or fenced by a member of the same instance id: drop everything at once, commit nothing. `rejoining`
  *   says that the member tries again by itself; when false, another holder of the instance id has replaced it for good.
  */
 export type MembershipEvent =
@@ -174,7 +178,7 @@ export type MembershipEvent =
   | { readonly kind: 'lost'; readonly rejoining: boolean; readonly error: unknown }
 
 export interface GroupMember {
-  /** The assignment in force, if any. */
+  /** The assignment that was last taken, until it is lost. */
   readonly assignment: Assignment | undefined
   /** Takes the next event if one is there. */
   take(): MembershipEvent | undefined

@@ -1,0 +1,20 @@
+/**
+ * The suite that every log driver passes, ours and other people's: `logContract('mine', { sections: ['core'], open })`.
+ *
+ * Invariant: it asks only what `log.ts` promises; what is particular to a driver is tested beside it. Offsets may have gaps
+ * and maintenance may take its time, because on some drivers they do.
+ */
+import { describe } from 'bun:test'
+
+import type { LogHarness } from './log.contract/harness.ts'
+import { topicsSection } from './log.contract/topics.ts'
+
+export type { LogHarness, LogSection, LogUnderTest } from './log.contract/harness.ts'
+
+export function logContract(name: string, harness: LogHarness): void {
+  describe(`${name} keeps the log contract`, () => {
+    if (harness.sections.includes('core')) {
+      topicsSection(harness)
+    }
+  })
+}

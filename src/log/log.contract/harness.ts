@@ -1,0 +1,43 @@
+/**
+ * What a driver gives the suite, and what the sections of the suite share.
+ *
+ * Invariant: tests of one section share a log, so every test draws its own names.
+ */
+import { expect } from 'bun:test'
+
+import type { Log, TopicPartition } from '../log.ts'
+
+export type LogSection = 'core' | 'durable' | 'multi-process'
+
+export interface LogHarness {
+  /** What the driver offers; nothing else is run. */
+  readonly sections: readonly LogSection[]
+  /** A log with nothing in it. */
+  open(): Promise<LogUnderTest>
+  /** The shortest session that the driver takes; 300 ms unless said. */
+  readonly sessionTimeoutMs?: number
+}
+
+export interface LogUnderTest {
+  readonly log: Log
+  /** Brings retention and compaction to their end: runs them, or waits for them. */
+  settleMaintenance(): Promise<void>
+  /** Starts a new leader epoch, if the driver can be made to. */
+  startLeaderEpoch?(partition: TopicPartition): Promise<void>
+  /** `durable`: opens the same data again, after `log` was closed or its process has died. */
+  reopen?(): Promise<Log>
+  /** `multi-process`: what a child process hands to `openLog`. */
+  readonly url?: string
+  /** Closes what is open and removes the data. */
+  dispose(): Promise<void>
+}
+
+/** A name that nobody has used. */
+export function fresh(name: string): string {
+  return `${name}-${Bun.randomUUIDv7().slice(-12)}`
+}
+
+/** Matches an error by its code. */
+export function coded(code: string): unknown {
+  return expect.objectContaining({ code })
+}

@@ -1,0 +1,59 @@
+/**
+ * Opens the log that a URL names, loading only the driver it needs.
+ *
+ * Invariant: a URL that no driver takes opens nothing and says what would have been right.
+ */
+import {
+  type Clock,
+  type Failpoint,
+  noFailpoint,
+  type Random,
+  systemClock,
+  systemRandom,
+} from '#system'
+
+import { type Log, LogError, type LogShare } from './log.ts'
+
+export interface OpenLogOptions {
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly failpoint?: Failpoint
+  /** `sqlite:` only: what an acknowledged append survives. `power` unless said. */
+  readonly durability?: 'power' | 'process'
+  /** `sqlite:` only: false refuses a path where no log is. */
+  readonly create?: boolean
+}
+
+/** `memory:`, `sqlite:data/campus.db`, `kafka://host:9092,…`. */
+export async function openLog(url: string, options: OpenLogOptions = {}): Promise<Log> {
+  const { clock = systemClock, random = systemRandom, failpoint = noFailpoint } = options
+  const { durability = 'power', create = true } = options
+  if (url === 'memory:') {
+    const { createMemoryLog } = await import('./memory-log.ts')
+    return createMemoryLog({ clock, random })
+  }
+  if (url.startsWith('sqlite:') && url.length > 'sqlite:'.length) {
+    const { openSqliteLog } = await import('./sqlite-log.ts')
+    const path = url.slice('sqlite:'.length)
+    return openSqliteLog(path, { clock, random, failpoint, durability, create })
+  }
+  if (url.startsWith('kafka://')) {
+    throw new LogError('LOG_REFUSED', `${url}: this build has no Kafka driver yet; use sqlite:PATH`)
+  }
+  throw new LogError(
+    'LOG_REFUSED',
+    `${JSON.stringify(url)} is not a log: use sqlite:PATH, memory: or kafka://HOST:PORT`,
+  )
+}
+
+/** Reaches the log that `share` was taken from, in another thread of the process. */
+export async function connectLog(
+  share: LogShare,
+  { clock = systemClock, random = systemRandom }: Pick<OpenLogOptions, 'clock' | 'random'> = {},
+): Promise<Log> {
+  if (share.driver !== 'sqlite') {
+    throw new LogError('LOG_MISUSE', `a ${share.driver} log cannot be shared between threads`)
+  }
+  const { connectSqliteLog } = await import('./sqlite-log.ts')
+  return connectSqliteLog(share, { clock, random })
+}
