@@ -1,7 +1,9 @@
+import { systemClock, systemRandom } from '#system'
 import { expect, test } from 'bun:test'
 
 import { coded } from './log.contract/harness.ts'
-import { connectLog, openLog } from './open-log.ts'
+import { connectLog } from './connect-log.ts'
+import { openLog } from './open-log.ts'
 
 test('memory: opens a memory log', async () => {
   const log = await openLog('memory:')
@@ -22,6 +24,9 @@ test.each([
 })
 
 test('LOG_MISUSE: only a log that was shared can be connected to', async () => {
-  const connecting = connectLog({ driver: 'memory', value: undefined, transfer: [] })
+  const connecting = connectLog(
+    { driver: 'memory', value: undefined, transfer: [] },
+    { clock: systemClock, random: systemRandom },
+  )
   await expect(connecting).rejects.toEqual(coded('LOG_MISUSE'))
 })

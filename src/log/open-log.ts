@@ -12,7 +12,7 @@ import {
   systemRandom,
 } from '#system'
 
-import { type Log, LogError, type LogShare } from './log.ts'
+import { type Log, LogError } from './log.ts'
 
 export interface OpenLogOptions {
   readonly clock?: Clock
@@ -44,16 +44,4 @@ export async function openLog(url: string, options: OpenLogOptions = {}): Promis
     'LOG_REFUSED',
     `${JSON.stringify(url)} is not a log: use sqlite:PATH, memory: or kafka://HOST:PORT`,
   )
-}
-
-/** Reaches the log that `share` was taken from, in another thread of the process. */
-export async function connectLog(
-  share: LogShare,
-  { clock = systemClock, random = systemRandom }: Pick<OpenLogOptions, 'clock' | 'random'> = {},
-): Promise<Log> {
-  if (share.driver !== 'sqlite') {
-    throw new LogError('LOG_MISUSE', `a ${share.driver} log cannot be shared between threads`)
-  }
-  const { connectSqliteLog } = await import('./sqlite-log.ts')
-  return connectSqliteLog(share, { clock, random })
 }
