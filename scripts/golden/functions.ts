@@ -22,7 +22,9 @@ interface Typed {
   readonly type: 'string' | 'long' | 'same'
 }
 
-const isLong = (value: unknown): value is bigint => typeof value === 'bigint'
+const isLong = (value: unknown): value is bigint | number =>
+  typeof value === 'bigint' || typeof value === 'number'
+const big = (value: unknown): bigint => (isLong(value) ? BigInt(value) : 0n)
 const fail = (spec: Spec, value: unknown): void => {
   if (text(value) === spec.arg) throw new ScenarioFailure(`value is ${spec.arg}`)
 }
@@ -36,8 +38,8 @@ export const predicates: Readonly<Record<string, Fn<[value: unknown, key: unknow
   valueContains: (spec) => (value) => value !== null && text(value).includes(spec.arg),
   valueStartsWith: (spec) => (value) => value !== null && text(value).startsWith(spec.arg),
   valueLengthGreaterThan: (spec) => (value) => value !== null && text(value).length > spec.number,
-  valueGreaterThan: (spec) => (value) => isLong(value) && value > BigInt(spec.number),
-  valueEven: () => (value) => isLong(value) && value % 2n === 0n,
+  valueGreaterThan: (spec) => (value) => isLong(value) && big(value) > BigInt(spec.number),
+  valueEven: () => (value) => isLong(value) && big(value) % 2n === 0n,
   keyEquals: (spec) => (_value, key) => text(key) === spec.arg,
   keyStartsWith: (spec) => (_value, key) => text(key).startsWith(spec.arg),
   keyNotNull: () => (_value, key) => key !== null,
@@ -69,9 +71,9 @@ const valueTable: Readonly<Record<string, Typed>> = {
   },
   plus: {
     type: 'long',
-    make: (spec) => (value) => (isLong(value) ? wrap(value + BigInt(spec.number)) : null),
+    make: (spec) => (value) => (isLong(value) ? wrap(big(value) + BigInt(spec.number)) : null),
   },
-  timesTwo: { type: 'long', make: () => (value) => (isLong(value) ? wrap(value * 2n) : null) },
+  timesTwo: { type: 'long', make: () => (value) => (isLong(value) ? wrap(big(value) * 2n) : null) },
   constant: { type: 'string', make: (spec) => () => spec.arg },
   toNull: { type: 'same', make: () => () => null },
   nullIf: { type: 'same', make: (spec) => (value) => (text(value) === spec.arg ? null : value) },
@@ -163,8 +165,8 @@ export const flatMapFunctions: Readonly<Record<string, FlatPairs>> = {
 }
 
 const concat = (a: unknown, b: unknown): string => `${text(a)}+${text(b)}`
-const sum = (a: unknown, b: unknown): bigint => wrap((isLong(a) ? a : 0n) + (isLong(b) ? b : 0n))
-const minus = (a: unknown, b: unknown): bigint => wrap((isLong(a) ? a : 0n) - (isLong(b) ? b : 0n))
+const sum = (a: unknown, b: unknown): bigint => wrap(big(a) + big(b))
+const minus = (a: unknown, b: unknown): bigint => wrap(big(a) - big(b))
 const lengthOf = (value: unknown): bigint => (value === null ? 0n : BigInt(text(value).length))
 
 export const joiners: Readonly<

@@ -21,15 +21,22 @@ interface Recipe {
   /** Types of what it forwards; `same` keeps the input's. */
   readonly key: 'same' | 'string'
   readonly value: 'same' | 'string' | 'long'
-  make(spec: FunctionSpec, storeName: string): GoldenProcessor
+  /** `timed`: the store keeps times, as the stores of tables do. */
+  make(spec: FunctionSpec, storeName: string, timed: boolean): GoldenProcessor
 }
 
 /** A processor that handles a record with its context and, if it names one, its store. */
 function each(
-  handle: (record: Incoming, context: Context, store: Store, spec: FunctionSpec) => void,
+  handle: (
+    record: Incoming,
+    context: Context,
+    store: Store,
+    spec: FunctionSpec,
+    timed: boolean,
+  ) => void,
   start: (context: Context, store: Store, spec: FunctionSpec) => void = () => {},
 ): Recipe['make'] {
-  return (spec, storeName) => {
+  return (spec, storeName, timed) => {
     let context: Context
     let store: Store
     return {
@@ -38,7 +45,7 @@ function each(
         store = (storeName === '' ? undefined : given.store(storeName)) as Store
         start(context, store, spec)
       },
-      process: (record) => handle(record, context, store, spec),
+      process: (record) => handle(record, context, store, spec, timed),
     }
   }
 }
@@ -53,7 +60,7 @@ const clockOf = (spec: FunctionSpec): 'wall-clock' | 'stream-time' =>
   spec['clock'] === 'wall' ? 'wall-clock' : 'stream-time'
 
 const metadata = ({ metadata: { topic, partition, offset } }: Context): string =>
-  `${topic === null ? 'null' : topic.replace(/^app-/, 'app-')}/${partition}/${offset}`
+  `${topic}/${partition}/${offset}`
 
 const utf8 = new TextEncoder()
 const fromUtf8 = new TextDecoder()
@@ -164,9 +171,10 @@ export const processors: Readonly<Record<string, Recipe>> = {
   joinWithStore: {
     key: 'same',
     value: 'string',
-    make: each((record, context, store) => {
-      const timed = record.key === null ? undefined : store.getTimed(name(record.key))
-      const found = timed === undefined ? 'null' : `${text(timed.value)}@${timed.timestampMs}`
+    make: each((record, context, store, _spec, timed) => {
+      const stored = record.key === null ? undefined : store.getTimed(name(record.key))
+      const time = stored !== undefined && timed ? `@${stored.timestampMs}` : ''
+      const found = text(stored?.value) + time
       context.forward({ ...record, value: `${text(record.value)}/${found}` })
     }),
   },

@@ -1,12 +1,13 @@
 /**
  * Values as the vectors write them, and `text(x)`, on which most of their functions rest.
  *
- * Invariant: a `long` is a bigint inside a scenario, so that no 64-bit number loses a digit.
+ * Invariant: a `long` is a bigint inside a scenario, so that no 64-bit number loses a digit; counts come as numbers.
  */
-import type { Windowed } from '#topology'
+import { bigint64, string, windowed, type Serde, type Windowed } from '#topology'
 
-/** The types a scenario knows; a windowed key names the type of its inner key. */
-export type ValueType = 'string' | 'long' | { readonly windowed: ValueType }
+/** The types a scenario knows; a windowed key names the type of its inner key and the size of its window. */
+export type ValueType =
+  'string' | 'long' | { readonly windowed: ValueType; readonly sizeMs: number }
 
 export function isWindowed(value: unknown): value is Windowed<unknown> {
   return typeof value === 'object' && value !== null && 'window' in value && 'key' in value
@@ -44,4 +45,23 @@ export function toHex(bytes: Uint8Array | null | undefined): string | null {
 export function larger(a: unknown, b: unknown): boolean {
   if (typeof a === 'bigint' && typeof b === 'bigint') return a > b
   return text(a) > text(b)
+}
+
+const int64 = bigint64()
+const asBigint = (value: unknown): bigint => BigInt(value as bigint | number)
+const longSerde: Serde<unknown> = {
+  name: 'long',
+  encode: (value) => int64.encode(asBigint(value)),
+  decode: (bytes) => int64.decode(bytes),
+  write: (value, target) => int64.write(asBigint(value), target),
+  read: (source, start, end) => int64.read(source, start, end),
+  get trusted() {
+    return longSerde
+  },
+}
+
+export function serdeOf(type: ValueType): Serde<unknown> {
+  if (type === 'long') return longSerde
+  if (type === 'string') return string() as Serde<unknown>
+  return windowed(serdeOf(type.windowed), type.sizeMs) as Serde<unknown>
 }
