@@ -157,13 +157,10 @@ export interface KStream<in out K, in out V> extends Rekeyed<K, V> {
   ): StoredKTable<K, Exclude<V, null>>
 
   /** Looks the table up as it is when the stream's record is processed; no match, no result. */
-  join<T, W>(
-    table: KTable<K, T, null> | KTable<K, T, never>,
-    joiner: (value: V, found: T, key: K) => W,
-  ): KStream<K, W>
+  join<T, W>(table: JoinableTable<K, T>, joiner: (value: V, found: T, key: K) => W): KStream<K, W>
   /** The same; without a match `found` is null. */
   leftJoin<T, W>(
-    table: KTable<K, T, null> | KTable<K, T, never>,
+    table: JoinableTable<K, T>,
     joiner: (value: V, found: T | null, key: K) => W,
   ): KStream<K, W>
 }
@@ -203,11 +200,20 @@ export interface TimeWindowedKStream<in out K, in out V> {
   ): StoredKTable<Windowed<K>, A, never>
 }
 
+/** Any table, as a join sees it. Only the compiler finds its types here; at run time there is nothing. */
+export interface JoinableTable<out K, out V> {
+  readonly '~table'?: { readonly key: K; readonly value: V }
+}
+
 /**
  * The latest value of each key. `Deleted` is null where a key may lose its value, which its stream then tells by a null, and
  * never where it may not.
  */
-export interface KTable<in out K, in out V, in out Deleted extends null = null> {
+export interface KTable<
+  in out K,
+  in out V,
+  in out Deleted extends null = null,
+> extends JoinableTable<K, V> {
   /** A value that does not pass is a deletion. With a name first the result is stored under it. */
   filter<W extends V>(predicate: Guard<V, K, W>): KTable<K, W>
   filter(predicate: Predicate<V, K>): KTable<K, V>

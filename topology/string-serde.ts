@@ -5,7 +5,7 @@
  */
 import type { Buffer } from 'node:buffer'
 import type { ByteWriter } from '#system'
-import { WrittenSerde } from './written-serde.ts'
+import { refuse, WrittenSerde } from './written-serde.ts'
 
 /** A power of two. Keys are few and come often; a slot that is hit by two of them just changes hands. */
 const SLOTS = 1024
@@ -17,6 +17,7 @@ export class StringSerde extends WrittenSerde<string> {
   readonly #slots: string[] = new Array<string>(SLOTS).fill('')
 
   write(value: string, target: ByteWriter): void {
+    if (typeof value !== 'string') refuse('string', `${typeof value} is no string`)
     target.utf8(value)
   }
 
