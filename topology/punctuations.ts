@@ -63,6 +63,11 @@ export class Punctuations {
     return { cancel: () => schedule.cancel() }
   }
 
+  /** How many are kept, cancelled ones that a rollback may bring back included. */
+  get size(): number {
+    return this.#streamTime.size + this.#wallClock.size
+  }
+
   get nextStreamTimeMs(): number {
     return this.#streamTime.nextMs
   }
@@ -196,6 +201,10 @@ class ScheduleList {
 
   forgetNext(): void {
     this.#isNextKnown = false
+  }
+
+  get size(): number {
+    return this.#schedules.length
   }
 
   get nextMs(): number {

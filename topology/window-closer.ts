@@ -23,10 +23,11 @@
  * 4. Leaving. A pair declares itself idle only when its task is quiet (R9) and no window with a result is open here; so
  *    when D passes it by, it owes nothing. While it is idle it says nothing, though ticks may move its edge.
  * 5. Returning. With the first record that opens a window the node takes its idleness back, announcing its edge again, in
- *    the commit of that very record: D cannot pass the new window from then on. Before that commit others may have moved D
- *    past it only if their stream time, less their grace, was beyond its end: this record then is later than the slowest
- *    input that was still speaking, which is what "late" means once silence was taken for "nothing more". It is counted
- *    and kept as any late record is, never lost in silence.
+ *    the commit of that very record: from then on D cannot pass the new window. Until then it can, once the time of every
+ *    input that still speaks, less its node's grace, is beyond the window's end. So the grace up here is what a record may
+ *    be behind the others, the time until its commit included; whoever has said that nothing comes and then does not read
+ *    what comes after all (its worker died just then) may find it late. That is the price of closing without waiting for
+ *    the silent; such records are counted and kept as any late record is.
  */
 import type { WindowTaskStore } from '#state'
 import type { Processor, RecordCollector } from './processor.ts'

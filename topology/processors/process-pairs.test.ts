@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import type { KeyValueStore } from '../processor.ts'
-import { operator, sink, source, tableStore } from '../test-helper/nodes.ts'
+import { count, operator, sink, source, tableStore } from '../test-helper/nodes.ts'
 import { Rig } from '../test-helper/rig.ts'
 
 test('each pair has gone all the way down before the generator goes on', async () => {
@@ -45,27 +45,17 @@ test('a put after a yield carries this record’s time, whatever went on downstr
         },
       }),
     }),
-    operator('process', 'later', 'p', {
-      keepsKey: false,
-      supplier: () => {
-        let forward = (_: number): void => {}
-        return {
-          init: (context) => {
-            forward = (timestampMs) =>
-              context.forward({ key: 'k', value: 'v', timestampMs, headers: [] })
-          },
-          process: (record) => forward(record.timestampMs + 100),
-        }
-      },
-    }),
-    operator('process', 'last', 'later', {
+    operator('aggregate', 'counts', 'p', { store: 'c', adder: count, sendsOldValues: false }),
+    operator('to-stream', 'ts', 'counts', {}),
+    operator('process', 'last', 'ts', {
       keepsKey: true,
       supplier: () => ({ processValue: (value) => value }),
     }),
     sink('last'),
   ]
-  const rig = await Rig.open(nodes, [tableStore('s')])
+  const rig = await Rig.open(nodes, [tableStore('s'), tableStore('c')])
+  rig.pipe('in', 'k', 'v', 9)
   rig.pipe('in', 'k', 'v', 5)
-  expect(rig.take()).toEqual(['k v@105'])
+  expect(rig.take()).toEqual(['k 1@9', 'k 2@9'])
   expect(seen?.getTimed('k')?.timestampMs).toBe(5)
 })

@@ -159,11 +159,19 @@ describe('its stores', () => {
   })
 
   test('what is put after a forward still carries this record’s time', async () => {
-    const rig = await processing((record, context) => {
+    const below = [
+      operator('process', 'later', 'p', {
+        keepsKey: true,
+        supplier: () => ({ processValue: (value) => value }),
+      }),
+      sink('later'),
+    ]
+    const run = (record: Incoming, context: Context): void => {
       context.forward({ ...record, timestampMs: 900 })
       open(context).put(record.key, 'x')
       context.forward({ ...record, value: open(context).getTimed(record.key)?.timestampMs })
-    })
+    }
+    const rig = await processing(run, { below })
     rig.pipe('in', 'k', 'v', 5)
     expect(rig.take().at(-1)).toBe('k 5@5')
   })

@@ -58,6 +58,8 @@ export const plain: AnySerde = {
 export class Rig {
   readonly outputs: Output[] = []
   readonly announced: Announcement[] = []
+  /** Both of these, in the order in which they left. */
+  readonly sent: (Output | Announcement)[] = []
   readonly dropped: string[] = []
   readonly late: unknown[] = []
   commitsRequested = 0
@@ -117,8 +119,8 @@ export class Rig {
 
   /** All of it or nothing (R15). */
   whole(run: () => void): void {
-    const { outputs, announced } = this
-    const before = [outputs.length, announced.length] as const
+    const lists = [this.outputs, this.announced, this.sent]
+    const lengths = lists.map((list) => list.length)
     const streamTimeMs = this.pipeline.streamTimeMs
     this.pipeline.savepoint()
     for (const store of this.#stores.values()) store.savepoint()
@@ -128,8 +130,7 @@ export class Rig {
       this.pipeline.rollback()
       this.pipeline.streamTimeMs = streamTimeMs
       for (const store of this.#stores.values()) store.rollback()
-      outputs.length = before[0]
-      announced.length = before[1]
+      for (const [n, list] of lists.entries()) list.length = lengths[n] ?? 0
       throw error
     }
   }
@@ -160,10 +161,14 @@ export class Rig {
     const { partition = 0, freezeValues = false, wallClock = { nowMs: 0 } } = this.#options
     const collector: RecordCollector = {
       collect: (topic, _partition, key, _keySerde, value, _valueSerde, timestampMs, headers) => {
-        this.outputs.push({ topic, key, value, timestampMs, headers })
+        const output = { topic, key, value, timestampMs, headers }
+        this.outputs.push(output)
+        this.sent.push(output)
       },
       announceTime: (topic, node, timeMs, idle) => {
-        this.announced.push({ topic, node, timeMs, idle })
+        const announcement = { topic, node, timeMs, idle }
+        this.announced.push(announcement)
+        this.sent.push(announcement)
       },
     }
     const environment: PipelineEnvironment = {
