@@ -6,19 +6,17 @@
  *
  * Callbacks take `(value, key)`: the key is rarely needed.
  */
-import type { KeepsKey, KeepsValue } from './json-type.ts'
+import type { KeyOption, Options, ValueOption } from './json-type.ts'
 import type { TimeWindowsSpec } from './node.ts'
 import type { HeaderText, ProcessorClass } from './process-body.ts'
-import type { Serde } from './serde.ts'
 import type { StoreSettings } from './store-specs.ts'
 import type { WritableTopic } from './topic.ts'
 import type { OpenStores, StoreHandles } from './typed-store.ts'
 import type { Windowed } from './windowed.ts'
 
-export interface RepartitionOptions<V> {
+export interface RepartitionOptions {
   /** As many as the inputs have, unless asked for. */
   readonly partitions?: number
-  readonly value?: Serde<V>
   /**
    * `slowest-upstream`: time below is the least that any task above may still send, not the highest seen, so that a window
    * waits for the partition that is behind (R12). Needs `emit: 'on-close'` above.
@@ -87,7 +85,10 @@ export interface Rekeyed<in out K, in out V> {
     branches: B,
   ): { readonly [Name in keyof B]: Rekeyed<K, Narrowed<B[Name], V>> }
   /** Through a topic, so that equal keys meet again. A key that is no string brings its serde: `{ key: … }`. */
-  repartition(name: string, ...options: KeepsKey<K, RepartitionOptions<V>, Serde<K>>): KStream<K, V>
+  repartition(
+    name: string,
+    ...options: Options<RepartitionOptions & KeyOption<K> & ValueOption<V>>
+  ): KStream<K, V>
   to(topic: Sink<K, V>, options?: SinkOptions<K, V>): void
   /** To the topic that `choose` picks for each record, one of those listed. */
   to<T extends Sink<K, V>>(choose: (value: V, key: K) => T, topics: readonly T[]): void
@@ -107,10 +108,6 @@ export interface KStream<in out K, in out V> extends Rekeyed<K, V> {
   branch<B extends Readonly<Record<string, Predicate<V, K>>>>(
     branches: B,
   ): { readonly [Name in keyof B]: KStream<K, Narrowed<B[Name], V>> }
-  repartition(
-    name: string,
-    options?: RepartitionOptions<V> & { readonly key?: Serde<K> },
-  ): KStream<K, V>
 
   /** Drops a record whose id was seen within `withinMs`; its store is called `name`. */
   dedupe(name: string, options: DedupeOptions<K, V>): KStream<K, V>
@@ -147,13 +144,13 @@ export interface KStream<in out K, in out V> extends Rekeyed<K, V> {
   groupBy<K2>(
     name: string,
     mapper: (value: V, key: K) => K2,
-    ...options: KeepsKey<K2, RepartitionOptions<V>, Serde<K2>>
+    ...options: Options<RepartitionOptions & KeyOption<K2> & ValueOption<V>>
   ): KGroupedStream<K2, V>
 
   /** Reads the stream as the changes of a table: the latest value of each key, null deletes it. */
   toTable(
     name: string,
-    ...options: KeepsValue<Exclude<V, null>, StoreSettings, Serde<Exclude<V, null>>>
+    ...options: Options<StoreSettings & ValueOption<Exclude<V, null>>>
   ): StoredKTable<K, Exclude<V, null>>
 
   /** Looks the table up as it is when the stream's record is processed; no match, no result. */
@@ -171,13 +168,13 @@ export interface KGroupedStream<in out K, in out V> {
   reduce(
     name: string,
     add: (aggregate: V, value: V, key: K) => V,
-    ...options: KeepsValue<V, StoreSettings, Serde<V>>
+    ...options: Options<StoreSettings & ValueOption<V>>
   ): StoredKTable<K, V, never>
   aggregate<A>(
     name: string,
     initial: () => A,
     add: (aggregate: A, value: V, key: K) => A,
-    ...options: KeepsValue<A, StoreSettings, Serde<A>>
+    ...options: Options<StoreSettings & ValueOption<A>>
   ): StoredKTable<K, A, never>
   windowedBy(windows: TimeWindowsSpec): TimeWindowedKStream<K, V>
 }
@@ -190,13 +187,13 @@ export interface TimeWindowedKStream<in out K, in out V> {
   reduce(
     name: string,
     add: (aggregate: V, value: V, key: K) => V,
-    ...options: KeepsValue<V, StoreSettings & EmitOption, Serde<V>>
+    ...options: Options<StoreSettings & EmitOption & ValueOption<V>>
   ): StoredKTable<Windowed<K>, V, never>
   aggregate<A>(
     name: string,
     initial: () => A,
     add: (aggregate: A, value: V, key: K) => A,
-    ...options: KeepsValue<A, StoreSettings & EmitOption, Serde<A>>
+    ...options: Options<StoreSettings & EmitOption & ValueOption<A>>
   ): StoredKTable<Windowed<K>, A, never>
 }
 
@@ -217,23 +214,31 @@ export interface KTable<
   /** A value that does not pass is a deletion. With a name first the result is stored under it. */
   filter<W extends V>(predicate: Guard<V, K, W>): KTable<K, W>
   filter(predicate: Predicate<V, K>): KTable<K, V>
-  filter(name: string, predicate: Predicate<V, K>, options?: StoreSettings): StoredKTable<K, V>
+  filter(
+    name: string,
+    predicate: Predicate<V, K>,
+    ...options: Options<StoreSettings & ValueOption<V>>
+  ): StoredKTable<K, V>
   filterNot<W extends V>(predicate: Guard<V, K, W>): KTable<K, Exclude<V, W>>
   filterNot(predicate: Predicate<V, K>): KTable<K, V>
-  filterNot(name: string, predicate: Predicate<V, K>, options?: StoreSettings): StoredKTable<K, V>
+  filterNot(
+    name: string,
+    predicate: Predicate<V, K>,
+    ...options: Options<StoreSettings & ValueOption<V>>
+  ): StoredKTable<K, V>
   mapValues<W>(mapper: (value: V, key: K) => W): KTable<K, W, Deleted>
   mapValues<W>(
     name: string,
     mapper: (value: V, key: K) => W,
-    ...options: KeepsValue<W, StoreSettings, Serde<W>>
+    ...options: Options<StoreSettings & ValueOption<W>>
   ): StoredKTable<K, W, Deleted>
   toStream(): KStream<K, V | Deleted>
   /** Holds results back, in a store called `name`: until the window is final, or for a while. */
   suppress(
     name: string,
-    options: SuppressOptions & { readonly until: 'window-closes' },
+    options: SuppressOptions & ValueOption<V> & { readonly until: 'window-closes' },
   ): KTable<K, V, never>
-  suppress(name: string, options: SuppressOptions): KTable<K, V, Deleted>
+  suppress(name: string, options: SuppressOptions & ValueOption<V>): KTable<K, V, Deleted>
 }
 
 /** A table with a store: the typed handle for queries. */

@@ -268,6 +268,9 @@ describe('operators that change the key', () => {
       rekeyed().repartition('by-qty')
       // @ts-expect-error a serde of another type
       rekeyed().repartition('by-qty', { key: string() })
+      const maps = orderStream().mapValues(() => new Map([[1, 2]]))
+      // @ts-expect-error a Map would come back empty
+      maps.repartition('maps')
       // @ts-expect-error a topic is named first
       orderStream().repartition()
     })
@@ -443,6 +446,12 @@ describe('tables', () => {
       latest().mapValues(({ item }) => item).name
       // @ts-expect-error bigint
       latest().mapValues('big', () => 1n)
+      const big = latest().mapValues(() => 1n)
+      // @ts-expect-error bigint
+      big.filter('kept', () => true)
+      // @ts-expect-error bigint
+      big.suppress('held', { until: 'time-limit', durationMs: 1 })
+      big.filter('kept', () => true, { value: bigint64() })
     })
   })
 

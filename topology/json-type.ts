@@ -1,6 +1,9 @@
 /**
- * Which types JSON gives back as they were: what may be kept without a serde of its own.
+ * Which serdes a call must bring: none for strings as keys and for values that JSON gives back as they were.
+ *
+ * Invariant: what would be kept wrongly without a serde does not compile without one.
  */
+import type { Serde } from './serde.ts'
 
 /** T where JSON gives it back; a type with `never` in it where not (functions and so methods, bigint, symbol, Map, Date). */
 type Json<T> = T extends string | number | boolean | null | undefined
@@ -11,22 +14,20 @@ type Json<T> = T extends string | number | boolean | null | undefined
       ? { readonly [Name in keyof T]: Json<T[Name]> }
       : never
 
-/** `unknown` passes: it is also what the compiler has before it has inferred a type. */
+/** `unknown` passes in both: it is also what the compiler has before it has inferred a type. */
 type IsKeptAsJson<V> = unknown extends V ? true : [V] extends [Json<V>] ? true : false
-
-/**
- * The last argument of an operator that keeps values of type V. JSON is the default; a V that JSON would not give back (a
- * Map, a Date, a bigint, a class with methods) must bring its serde: `{ value: … }`.
- */
-export type KeepsValue<V, Options, Serde> =
-  IsKeptAsJson<V> extends true
-    ? [options?: Options & { readonly value?: Serde }]
-    : [options: Options & { readonly value: Serde }]
-
 type IsString<K> = unknown extends K ? true : [K] extends [string] ? true : false
 
-/** Keys are strings unless a serde says otherwise: another K must bring its serde: `{ key: … }`. */
-export type KeepsKey<K, Options, Serde> =
-  IsString<K> extends true
-    ? [options?: Options & { readonly key?: Serde }]
-    : [options: Options & { readonly key: Serde }]
+/**
+ * Values are kept as JSON. A type that JSON would not give back (a Map, a Date, a bigint, a class with methods) must bring
+ * its serde: `{ value: … }`.
+ */
+export type ValueOption<V> =
+  IsKeptAsJson<V> extends true ? { readonly value?: Serde<V> } : { readonly value: Serde<V> }
+
+/** Keys are strings. Another type must bring its serde: `{ key: … }`. */
+export type KeyOption<K> =
+  IsString<K> extends true ? { readonly key?: Serde<K> } : { readonly key: Serde<K> }
+
+/** The last argument: options that may be left out if nothing in them must be said. */
+export type Options<O> = Partial<O> extends O ? [options?: O] : [options: O]

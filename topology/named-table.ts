@@ -12,14 +12,21 @@ import { TableFace } from './table-face.ts'
 type Options = StoreSettings & { readonly value?: AnySerde }
 
 export class NamedTable extends TableFace {
-  filter(...call: readonly [Predicate] | readonly [string, Predicate, StoreSettings?]): object {
-    const [store, predicate, settings] = named(call)
-    return this.faces.table(this.draft.filter(predicate, true, { store, settings }))
+  filter(...call: readonly [Predicate] | readonly [string, Predicate, Options?]): object {
+    return this.#filter(call, true)
   }
 
-  filterNot(...call: readonly [Predicate] | readonly [string, Predicate, StoreSettings?]): object {
-    const [store, predicate, settings] = named(call)
-    return this.faces.table(this.draft.filter(predicate, false, { store, settings }))
+  filterNot(...call: readonly [Predicate] | readonly [string, Predicate, Options?]): object {
+    return this.#filter(call, false)
+  }
+
+  #filter(
+    call: readonly [Predicate] | readonly [string, Predicate, Options?],
+    keep: boolean,
+  ): object {
+    const [store, predicate, options = {}] = named(call)
+    const { value, ...settings } = options
+    return this.faces.table(this.draft.filter(predicate, keep, { store, value, settings }))
   }
 
   mapValues(...call: readonly [ValueMapper] | readonly [string, ValueMapper, Options?]): object {
@@ -32,8 +39,8 @@ export class NamedTable extends TableFace {
     return this.faces.stream(streamOf(this.draft))
   }
 
-  suppress(store: string, options: SuppressOptions): object {
-    return this.faces.table(this.draft.suppress(options, { store }))
+  suppress(store: string, options: SuppressOptions & { readonly value?: AnySerde }): object {
+    return this.faces.table(this.draft.suppress(options, { store, value: options.value }))
   }
 }
 

@@ -112,6 +112,8 @@ export class StreamDraft {
 
   merge(other: StreamDraft, node?: string): StreamDraft {
     this.refuseForeign(other.draft)
+    const rekeyed = this.facts.rekeyed || other.facts.rekeyed
+    if (!rekeyed) this.#refuseOtherKeys(other)
     const name = this.#named(PREFIX.merge, node)
     // A node is attached to a parent once, also where a stream is merged with itself.
     const parents = [...new Set([this.facts.node, other.facts.node])]
@@ -122,7 +124,7 @@ export class StreamDraft {
         ...UNKNOWN,
         parents,
         sources: [...new Set([...this.facts.sources, ...other.facts.sources])],
-        rekeyed: this.facts.rekeyed || other.facts.rekeyed,
+        rekeyed,
         ...(sameSerde(this.facts.key, other.facts.key) && { key: this.facts.key }),
         ...(sameSerde(this.facts.value, other.facts.value) && { value: this.facts.value }),
       },
@@ -266,6 +268,14 @@ export class StreamDraft {
     )
   }
 
+  /** Keys that are written in two ways are in two partitions where they are equal. Kafka Streams does not check this. */
+  #refuseOtherKeys(other: StreamDraft): void {
+    const [one, another] = [this.keySerde.name, other.keySerde.name]
+    if (one === another || this.draft.options.generatesNames) return
+    const message = `keys of both sides must have the same serde, and are ${one} and ${another}`
+    throw new TopologyError('OPTION_INVALID', message)
+  }
+
   refuseForeign(other: Draft): void {
     if (other === this.draft) return
     throw new TopologyError('OPTION_INVALID', 'both sides must come from the same StreamsBuilder')
@@ -282,8 +292,9 @@ export function streamOf({ draft, facts }: TableDraft, node?: string): StreamDra
 
 const UNKNOWN: Pick<StreamFacts, 'key' | 'value'> = { key: undefined, value: undefined }
 
+/** Serdes of one name write the same bytes. */
 function sameSerde(one: AnySerde | undefined, other: AnySerde | undefined): boolean {
-  return one !== undefined && one === other
+  return one !== undefined && one.name === other?.name
 }
 
 /** A windowed key goes where its inner key goes. */

@@ -140,10 +140,10 @@ export class TableDraft {
 
   suppress(
     settings: SuppressSettings,
-    { node, store, settings: kept = {} }: DerivedSettings,
+    { node, store, value = this.facts.value, settings: kept = {} }: DerivedSettings,
   ): TableDraft {
     const { draft } = this
-    const { key, value, sources } = this.facts
+    const { key, sources } = this.facts
     const { until, recordsMax, bytesMax, whenFull } = settings
     const durationMs = this.#suppressedForMs(settings)
     // Unlike other nodes, a named one does not use up a number.
