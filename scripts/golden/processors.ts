@@ -254,7 +254,7 @@ export const processors: Readonly<Record<string, Recipe>> = {
     make: each(
       keyed((record, context, store) => {
         const key = name(record.key)
-        store.put(key, text(record.value))
+        store.put(key, record.value === null ? null : text(record.value))
         const upTo = list(store.range({ to: key }))
         const from = list(store.range({ from: key, reverse: true }))
         context.forward({ ...record, value: `${upTo}/${from}` })

@@ -19,6 +19,7 @@ const NOTHING: Omit<Observed, 'error'> = {
   changelogs: {},
   internalTopics: {},
   stores: {},
+  graceOnClose: {},
   droppedRecords: 0,
 }
 
@@ -38,6 +39,7 @@ export async function run(scenario: Scenario): Promise<Observed> {
     describe: topology.describe(),
     internalTopicConfigs: configsOf(topology),
     stores: error === undefined && scenario.inputs.length > 0 ? storesOf(driver, topology) : {},
+    graceOnClose: graceOnClose(topology),
     droppedRecords: driver.droppedRecords,
     error,
   }
@@ -164,12 +166,12 @@ class Recorder {
   }
 }
 
-function configsOf(topology: Topology): Record<string, Record<string, string>> {
-  const configs: Record<string, Record<string, string>> = {}
+function configsOf(topology: Topology): Record<string, Record<string, string | number>> {
+  const configs: Record<string, Record<string, string | number>> = {}
   for (const { name, partitions, config } of topology.internalTopics)
     configs[`${topology.applicationId}-${name}`] = {
       ...config,
-      ...(partitions === undefined ? {} : { '(partitions)': String(partitions) }),
+      ...(partitions === undefined ? {} : { '(partitions)': partitions }),
     }
   return configs
 }
@@ -203,6 +205,14 @@ function storesOf(driver: TopologyTestDriver, topology: Topology): Record<string
       )
   }
   return stores
+}
+
+function graceOnClose(topology: Topology): Record<string, number> {
+  const graces: Record<string, number> = {}
+  for (const node of topology.nodes)
+    if (node.kind === 'window-aggregate' && node.emit === 'on-close')
+      graces[node.store] = node.windows.graceMs
+  return graces
 }
 
 /** By key bytes, then start: the order of the vectors, whatever the store's own is. */

@@ -40,7 +40,9 @@ export type StoreRow = Readonly<Record<string, unknown>>
 
 export interface Expected {
   readonly describe?: string
-  readonly internalTopicConfigs?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  readonly internalTopicConfigs?: Readonly<
+    Record<string, Readonly<Record<string, string | number>>>
+  >
   readonly outputs?: Streams
   readonly changelogs?: Streams
   readonly internalTopics?: Streams
