@@ -14,9 +14,7 @@ class PlainJsonSerde extends WrittenSerde<unknown> {
   readonly name: string = 'json'
 
   write(value: unknown, target: ByteWriter): void {
-    const text = JSON.stringify(value)
-    if (text === undefined) refuse('json', `${typeof value} cannot be written as JSON`)
-    target.utf8(text)
+    target.utf8(stringify(value))
   }
 
   read(source: Buffer, start: number, end: number): unknown {
@@ -27,6 +25,16 @@ class PlainJsonSerde extends WrittenSerde<unknown> {
       return refuse('json', 'not JSON', cause)
     }
   }
+}
+
+function stringify(value: unknown): string {
+  try {
+    const text = JSON.stringify(value)
+    if (text !== undefined) return text
+  } catch (cause) {
+    return refuse('json', 'the value cannot be written as JSON', cause)
+  }
+  return refuse('json', `${typeof value} cannot be written as JSON`)
 }
 
 const plain: Serde<unknown> = new PlainJsonSerde()
