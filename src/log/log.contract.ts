@@ -6,7 +6,9 @@
  */
 import { describe } from 'bun:test'
 
+import { appendsSection } from './log.contract/appends.ts'
 import type { LogHarness } from './log.contract/harness.ts'
+import { readingSection } from './log.contract/reading.ts'
 import { topicsSection } from './log.contract/topics.ts'
 
 export type { LogHarness, LogSection, LogUnderTest } from './log.contract/harness.ts'
@@ -15,6 +17,8 @@ export function logContract(name: string, harness: LogHarness): void {
   describe(`${name} keeps the log contract`, () => {
     if (harness.sections.includes('core')) {
       topicsSection(harness)
+      appendsSection(harness)
+      readingSection(harness)
     }
   })
 }
