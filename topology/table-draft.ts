@@ -87,12 +87,16 @@ export class TableDraft {
     }
   }
 
+  /** Where old values are to be had without storing more, a filter takes them: it then knows which deletions tell nothing. */
   filter(predicate: Predicate, keep: boolean, settings: DerivedSettings): TableDraft {
     const body = { kind: 'table-filter', predicate, keep } as const
-    return this.#derive(PREFIX.tableFilter, this.facts.value, settings, (common) => ({
+    const { value } = this.facts
+    const table = this.#derive(PREFIX.tableFilter, value, settings, (common) => ({
       ...body,
       ...common,
     }))
+    table.#sendsOldValues = this.sendOldValues(false)
+    return table
   }
 
   mapValues(mapper: ValueMapper, settings: DerivedSettings): TableDraft {

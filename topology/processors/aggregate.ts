@@ -45,7 +45,8 @@ export class Aggregate implements Processor {
       before = initial()
       aggregate = add(before, value, key) ?? null
     }
-    this.#store.put(key, aggregate, aggregateMs)
+    // A deletion has no time of its own to keep: it carries the record's.
+    this.#store.put(key, aggregate, aggregate === null ? timestampMs : aggregateMs)
     this.#next.process(key, aggregate, aggregateMs, this.#sendsOldValues ? before : null)
   }
 }

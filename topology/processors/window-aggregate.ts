@@ -90,7 +90,9 @@ export class WindowAggregate implements Processor, TimeKeeper {
       before = initial()
       aggregate = add(before, value, key) ?? null
     }
-    if (!this.#store.put(key, startMs, aggregate, aggregateMs)) {
+    // A deletion has no time of its own to keep: it carries the record's.
+    const storedMs = aggregate === null ? timestampMs : aggregateMs
+    if (!this.#store.put(key, startMs, aggregate, storedMs)) {
       this.#run.environment.dropped(this.name, 'window expired')
       return
     }
