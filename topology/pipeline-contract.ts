@@ -30,6 +30,11 @@ export interface PipelineEnvironment {
   requestCommit(): void
   /** For sources that name none; without it an invalid timestamp is refused. Repartition sources always refuse. */
   readonly timestampExtractor?: TimestampExtractor
+  /**
+   * A processor has thrown: true passes over that one call, and its siblings go on, as Kafka Streams does. Only for
+   * compatibility; without it a record that throws is undone whole, by the task (R15).
+   */
+  passOver?(node: string, error: unknown): boolean
   /** Values put into stores are frozen, deep: a mutation fails where it happens (the test driver sets it). */
   readonly freezeValues?: boolean
 }

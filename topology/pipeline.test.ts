@@ -72,6 +72,43 @@ describe('a record', () => {
   })
 })
 
+describe('a processor that throws', () => {
+  const throwing = operator('map-values', 'throws', 'in', {
+    mapper: (value) => {
+      if (value === 'bad') throw new RangeError('bad')
+      return value
+    },
+  })
+  const nodes = [
+    source('in'),
+    throwing,
+    sink('throws', { name: 'first', topic: 'first' }),
+    sink('in', { name: 'second', topic: 'second' }),
+  ]
+
+  test('takes everything of its record back (R15)', async () => {
+    const rig = await Rig.open(nodes)
+    expect(() => rig.pipe('in', 'k', 'bad', 1)).toThrow('bad')
+    expect(rig.outputs).toEqual([])
+  })
+
+  test('is passed over alone where that is asked for, as in Kafka Streams (golden errors)', async () => {
+    const told: string[] = []
+    const passOver = (node: string, error: unknown): boolean => told.push(`${node}: ${error}`) > 0
+    const rig = await Rig.open(nodes, [], { passOver })
+    rig.pipe('in', 'k', 'bad', 1)
+    rig.pipe('in', 'k', 'good', 2)
+    expect(rig.outputs.map(({ topic, value }) => `${topic} ${value}`)).toEqual([
+      'second bad',
+      'first good',
+      'second good',
+    ])
+    expect(told).toEqual(['throws: RangeError: bad'])
+    const refusing = await Rig.open(nodes, [], { passOver: () => false })
+    expect(() => refusing.pipe('in', 'k', 'bad', 1)).toThrow('bad')
+  })
+})
+
 describe('decode', () => {
   const raw = (key: string | null, value: string | null, timestampMs = 7): RawRecord => {
     const [keyBytes, valueBytes] = [Buffer.from(key ?? ''), Buffer.from(value ?? '')]

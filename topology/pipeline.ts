@@ -7,6 +7,7 @@ import type { RawRecord } from '#log'
 import type { TaskStore } from '#state'
 import { assert } from '#system'
 import { freezingStores } from './freeze.ts'
+import { Guard } from './guard.ts'
 import type { TopologyNode } from './node.ts'
 import { createProcessor } from './operators.ts'
 import type {
@@ -40,11 +41,11 @@ export class Pipeline implements PipelineApi {
   constructor(topology: Topology, subTopology: SubTopology, environment: PipelineEnvironment) {
     this.#run = new RunContext(environment)
     const flows = timeFlows(subTopology)
-    const wired = wire(subTopology, this.#run, flows)
+    const { made, wired } = wire(subTopology, this.#run, flows)
     // What only passes records on is its own child: each processor once, parents first.
-    this.#processors = [...new Set(wired.values())].reverse()
+    this.#processors = [...new Set(made.values())].reverse()
     this.#sources = sourcesByTopic(topology, subTopology, wired, environment)
-    this.#time = new PipelineTime(this.#run, keepers(subTopology, wired), flows)
+    this.#time = new PipelineTime(this.#run, keepers(subTopology, made), flows)
     for (const processor of this.#processors) processor.init?.()
   }
 
@@ -148,12 +149,18 @@ export class Pipeline implements PipelineApi {
   }
 }
 
+/** The processors by node, as they are and as their parents call them. */
+interface Wired {
+  readonly made: ReadonlyMap<string, Processor>
+  readonly wired: ReadonlyMap<string, Processor>
+}
+
 /** Children before parents, so that each processor is made with its downstream. */
 function wire(
   subTopology: SubTopology,
   run: RunContext,
   flows: ReadonlyMap<string, TimeFlow>,
-): ReadonlyMap<string, Processor> {
+): Wired {
   const { environment } = run
   const stores: ReadonlyMap<string, TaskStore> =
     environment.freezeValues === true
@@ -161,24 +168,29 @@ function wire(
       : environment.stores
   const senders = timeSenders(subTopology)
   const childrenOf = childNodes(subTopology)
+  const passOver = environment.passOver?.bind(environment)
+  const made = new Map<string, Processor>()
   const wired = new Map<string, Processor>()
   for (const node of subTopology.nodes.toReversed()) {
     const childNames = childrenOf.get(node.name) ?? []
     const children = childNames.flatMap((name) => wired.get(name) ?? [])
     assert(children.length === childNames.length, `the children of ${node.name} come after it`)
+    const next = downstream(children)
     const processor = createProcessor(node, {
       run,
       subTopology,
       stores,
-      next: downstream(children),
+      next,
       children,
       childNames,
       isTimeHeld: (flows.get(node.name)?.heldLanes.length ?? 0) > 0,
       announcesTo: senders.flatMap((sender) => (sender.node === node.name ? [sender.topic] : [])),
     })
-    wired.set(node.name, processor)
+    made.set(node.name, processor)
+    const isGuarded = passOver !== undefined && processor !== next
+    wired.set(node.name, isGuarded ? new Guard(processor, passOver) : processor)
   }
-  return wired
+  return { made, wired }
 }
 
 /** In the order in which the edges were made; a node is a parent's child once, even if it names it twice. */
@@ -213,11 +225,11 @@ function sourcesByTopic(
 /** Parents before children, as a tick must reach them. */
 function keepers(
   { nodes }: SubTopology,
-  wired: ReadonlyMap<string, Processor>,
+  made: ReadonlyMap<string, Processor>,
 ): ReadonlyMap<string, TimeKeeper> {
   const found = new Map<string, TimeKeeper>()
   for (const { name } of nodes.filter(keepsTime)) {
-    const processor = wired.get(name)
+    const processor = made.get(name)
     if (processor !== undefined && isTimeKeeper(processor)) found.set(name, processor)
   }
   return found

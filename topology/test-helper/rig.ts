@@ -41,6 +41,7 @@ export interface RigOptions {
   readonly freezeValues?: boolean
   readonly internalTopics?: readonly string[]
   readonly wallClock?: { nowMs: number }
+  readonly passOver?: (node: string, error: unknown) => boolean
 }
 
 /** JSON in every key, value and store: tests read it. */
@@ -159,6 +160,7 @@ export class Rig {
 
   #newPipeline(): Pipeline {
     const { partition = 0, freezeValues = false, wallClock = { nowMs: 0 } } = this.#options
+    const { passOver } = this.#options
     const collector: RecordCollector = {
       collect: (topic, _partition, key, _keySerde, value, _valueSerde, timestampMs, headers) => {
         const output = { topic, key, value, timestampMs, headers }
@@ -184,6 +186,7 @@ export class Rig {
         this.commitsRequested += 1
       },
       freezeValues,
+      ...(passOver && { passOver }),
     }
     return new Pipeline(this.#topology, this.#subTopology, environment)
   }
