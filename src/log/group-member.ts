@@ -18,6 +18,7 @@ import {
 
 /** Heartbeats in a session: two may be lost before the member is. */
 const HEARTBEATS_PER_SESSION = 3
+const HEARTBEAT_INTERVAL_MAX_MS = 1_000
 const RETRY = { baseMs: 50, maxMs: 1_000 }
 
 type Next = 'rebalance' | 'closed' | Refused
@@ -244,7 +245,9 @@ class DrivenGroupMember implements GroupMember {
   }
 
   #heartbeatEveryMs(): number {
-    return this.#options.sessionTimeoutMs / HEARTBEATS_PER_SESSION
+    const { heartbeatIntervalMs, sessionTimeoutMs } = this.#options
+    if (heartbeatIntervalMs !== undefined) return heartbeatIntervalMs
+    return Math.min(sessionTimeoutMs / HEARTBEATS_PER_SESSION, HEARTBEAT_INTERVAL_MAX_MS)
   }
 
   /** Asks until there is an answer; errors that may pass are waited out, all others are thrown. */

@@ -7,9 +7,13 @@
 import { describe } from 'bun:test'
 
 import { appendsSection } from './log.contract/appends.ts'
+import { groupsSection } from './log.contract/groups.ts'
 import type { LogHarness } from './log.contract/harness.ts'
+import { maintenanceSection } from './log.contract/maintenance.ts'
 import { readingSection } from './log.contract/reading.ts'
+import { staticMembersSection } from './log.contract/static-members.ts'
 import { topicsSection } from './log.contract/topics.ts'
+import { transactionsSection } from './log.contract/transactions.ts'
 
 export type { LogHarness, LogSection, LogUnderTest } from './log.contract/harness.ts'
 
@@ -19,6 +23,10 @@ export function logContract(name: string, harness: LogHarness): void {
       topicsSection(harness)
       appendsSection(harness)
       readingSection(harness)
+      transactionsSection(harness)
+      groupsSection(harness)
+      staticMembersSection(harness)
+      maintenanceSection(harness)
     }
   })
 }

@@ -198,8 +198,12 @@ export interface JoinOptions {
   /** Asked anew at every join. */
   readonly userData: () => Uint8Array
   readonly assignor: Assignor
+  /** Not heard of for so long, a member is expelled. */
   readonly sessionTimeoutMs: number
+  /** How long a rebalance waits for a member to finish and come back before it goes on without it. */
   readonly rebalanceTimeoutMs: number
+  /** A rebalance is noticed no later than this; unless given, a third of the session and at most a second. */
+  readonly heartbeatIntervalMs?: number
 }
 
 export interface GroupDescription {
