@@ -22,3 +22,15 @@ export type {
 export type { StreamsState } from './streams-state.ts'
 export { TaskError, type RecordPlace, type TaskErrorCode } from './task-error.ts'
 export type { ErrorPolicy } from './task-options.ts'
+
+// For whoever runs tasks by hand: the test driver, simulators, tools that read what an application keeps on the log.
+export { Committer, sealAll, type CommittingTask } from './committer.ts'
+export { ERROR_HEADER_PREFIX } from './dead-letters.ts'
+export * from './internal-names.ts'
+export { decodeJournal, type JournalEntry, type JournalRecord } from './journal.ts'
+export type { LateRecord } from './late-records.ts'
+export { openStores } from './open-stores.ts'
+export type { Machine } from './streams-options.ts'
+export { DEFAULT_TASK_OPTIONS, type TaskOptions, type TaskSetup } from './task-options.ts'
+export { Task } from './task.ts'
+export { TIME_HEADER } from './time-record.ts'

@@ -39,6 +39,12 @@ export class PartitionGroup {
     return isWaiting ? 'waiting-for-input' : best
   }
 
+  /** Timestamp of the head that would go first if nothing had to be waited for; undefined if there is none. */
+  get lowestTimestampMs(): number | undefined {
+    const heads = this.queues.filter((queue) => queue.hasHead || queue.advance())
+    return heads.length === 0 ? undefined : Math.min(...heads.map((head) => head.timestampMs))
+  }
+
   get bufferedBytes(): number {
     let bytes = 0
     for (const queue of this.queues) bytes += queue.bufferedBytes

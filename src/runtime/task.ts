@@ -139,6 +139,11 @@ export class Task implements TaskApi {
     return this.#group.bufferedBytes
   }
 
+  /** Timestamp of the record to go next, if any is queued: whoever runs several tasks as one chooses by it. */
+  get headTimestampMs(): number | undefined {
+    return this.#group.lowestTimestampMs
+  }
+
   get streamTimeMs(): number {
     return this.#pipeline.streamTimeMs
   }

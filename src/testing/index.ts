@@ -1,0 +1,18 @@
+/** For tests of topologies, and of anything that waits for time. Needs no test runner. */
+export {
+  TestInputTopic,
+  type InputTopicOptions,
+  type PipeBytes,
+  type PipedRecord,
+  type TestRecord,
+} from './test-input-topic.ts'
+export { TestOutputTopic } from './test-output-topic.ts'
+export {
+  TestKeyValueStore,
+  TestWindowStore,
+  type TestStoreEntry,
+  type TestWindowEntry,
+} from './test-stores.ts'
+export { type ProducedRecord } from './test-tasks.ts'
+export { TopologyTestDriver, type TestDriverOptions } from './topology-test-driver.ts'
+export { VirtualClock } from './virtual-clock.ts'
