@@ -1,0 +1,96 @@
+/**
+ * A user of campus who does not give up: an order is posted with one key until it is answered.
+ *
+ * Invariant: what `place` resolves with was answered 202; the key makes every try the same order.
+ */
+export interface Placed {
+  readonly order_id: string
+  readonly latencyMs: number
+  readonly tries: number
+}
+
+export interface OrderBody {
+  readonly item_id: string
+  readonly qty: number
+  readonly user_id: string
+}
+
+const RETRY_MS = 30
+
+export class Client {
+  readonly #url: () => string
+  refused = 0
+  broken = 0
+
+  constructor(url: () => string) {
+    this.#url = url
+  }
+
+  async place(body: OrderBody, key: string): Promise<Placed> {
+    const startedMs = performance.now()
+    for (let tries = 1; ; tries += 1) {
+      const answer = await this.post('/order', body, { 'idempotency-key': key })
+      if (answer?.status === 202) {
+        const { order_id } = answer.body as { order_id: string }
+        return { order_id, latencyMs: performance.now() - startedMs, tries }
+      }
+      if (answer === undefined) this.broken += 1
+      else if (answer.status === 503) this.refused += 1
+      else
+        throw new TypeError(`order refused with ${answer.status}: ${JSON.stringify(answer.body)}`)
+      await Bun.sleep(RETRY_MS)
+    }
+  }
+
+  /** Undefined if the connection broke. */
+  async post(
+    path: string,
+    body: object,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<{ readonly status: number; readonly body: unknown } | undefined> {
+    try {
+      const response = await fetch(this.#url() + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      })
+      return { status: response.status, body: await response.json() }
+    } catch {
+      return undefined
+    }
+  }
+
+  async get<T>(path: string): Promise<T | undefined> {
+    try {
+      const response = await fetch(this.#url() + path)
+      return response.ok ? ((await response.json()) as T) : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Asks until `until` is content, or `waitMs` have passed; then undefined. */
+  async waitFor<T>(
+    path: string,
+    until: (answer: T) => boolean,
+    waitMs: number,
+  ): Promise<T | undefined> {
+    const endMs = performance.now() + waitMs
+    while (performance.now() < endMs) {
+      const answer = await this.get<T>(path)
+      if (answer !== undefined && until(answer)) return answer
+      await Bun.sleep(20)
+    }
+    return undefined
+  }
+}
+
+/** What `/applications` says. */
+export type ApplicationList = readonly {
+  readonly id: string
+  readonly state: string
+  readonly lag: number
+}[]
+
+export const caughtUp = (list: ApplicationList): boolean =>
+  list.every(({ state, lag }) => state === 'running' && lag === 0)

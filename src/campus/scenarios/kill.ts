@@ -1,0 +1,164 @@
+/**
+ * `kill`: clients that retry, an application that is killed with SIGKILL at random moments and at every failpoint, and the
+ * invariants after each restart.
+ *
+ * Invariant: a failpoint that never fired fails the run; so does a store that was rebuilt, because `kill -9` must not cost one.
+ */
+import { RUNTIME_FAILPOINTS } from '#millrace'
+import { SQLITE_FAILPOINTS } from '#millrace/log/sqlite'
+import { Application } from './application.ts'
+import { Client, caughtUp, type ApplicationList } from './client.ts'
+import { check } from './feeds.ts'
+import { percentiles, printTable, verdict } from './report.ts'
+import { orderNumber } from './session.ts'
+
+export interface KillOptions {
+  readonly kills: number
+  readonly orders: number
+}
+
+const CLIENTS = 8
+/** Intervals made short, so that every failpoint is passed often. */
+const FLAGS = ['--commit-ms', '20', '--maintenance-ms', '500']
+/** A minute closes once a minute, and its grace and silence come on top. */
+const FIRES_MS_MAX = 90_000
+const READY_MS_MAX = 2_000
+const CLOSES_MS_MAX = 80_000
+/** How often a name may be passed before it kills; those that come once a run come at the first. */
+const ONCE = ['runtime:restore', 'runtime:window-close', 'runtime:shutdown', 'log:compaction']
+const NTH_MAX = 20
+
+class Orders {
+  readonly accepted: string[] = []
+  readonly #client: Client
+  readonly #count: number
+  #next = 0
+  #isStopping = false
+
+  constructor(client: Client, count: number) {
+    this.#client = client
+    this.#count = count
+  }
+
+  /** Posts until the count is reached, and on while the drill still needs something to happen. */
+  async run(): Promise<void> {
+    const user = async (): Promise<void> => {
+      while (!this.#isStopping || this.#next < this.#count) {
+        const index = this.#next
+        this.#next += 1
+        const placed = await this.#client.place(orderNumber(index), `kill-${index}`)
+        this.accepted.push(placed.order_id)
+        // A retry after the answer: the same order, which must not count twice.
+        if (index % 10 === 0) await this.#client.place(orderNumber(index), `kill-${index}`)
+      }
+    }
+    await Promise.all(Array.from({ length: CLIENTS }, user))
+  }
+
+  stop(): void {
+    this.#isStopping = true
+  }
+}
+
+export async function kill({ kills, orders: count }: KillOptions): Promise<number> {
+  const application = new Application(FLAGS)
+  const client = new Client(() => application.url)
+  const violations: string[] = []
+  const readyMs: number[] = []
+  const fired: string[] = []
+  const orders = new Orders(client, count)
+  let restarts = 0
+  let random = 0
+
+  const restart = async (why: string, failpoint?: string): Promise<boolean> => {
+    const ready = await application.start(failpoint)
+    if (ready === undefined) {
+      if (failpoint === undefined) violations.push(`it did not start again after ${why}`)
+      return false
+    }
+    restarts += 1
+    readyMs.push(ready)
+    if (ready > READY_MS_MAX) violations.push(`ready only after ${Math.round(ready)} ms, ${why}`)
+    const { violations: found } = await check(application.log, { complete: false })
+    violations.push(...found.map((what) => `after ${why}: ${what}`))
+    return true
+  }
+
+  try {
+    if (!(await restart('the first start'))) return verdict(violations)
+    const posting = orders.run()
+    for (; random < kills && violations.length === 0; random += 1) {
+      await Bun.sleep(100 + Math.random() * 1_500)
+      await application.kill()
+      await restart(`random kill ${random + 1}`)
+    }
+    for (const name of [...SQLITE_FAILPOINTS, ...RUNTIME_FAILPOINTS]) {
+      if (violations.length > 0) break
+      await application.kill()
+      const nth = ONCE.includes(name) ? 1 : 1 + Math.floor(Math.random() * NTH_MAX)
+      await restart(`arming ${name}:${nth}`, `${name}:${nth}`)
+      if (name === 'runtime:shutdown') application.signal('SIGTERM')
+      const exit = await application.exited(FIRES_MS_MAX)
+      if (exit?.signal === 'SIGKILL') fired.push(name)
+      else violations.push(`failpoint ${name} never fired`)
+      await application.kill()
+      await restart(name)
+    }
+    orders.stop()
+    await posting
+    const settled = await client.waitFor<ApplicationList>('/applications', caughtUp, 60_000)
+    if (settled === undefined) violations.push('it did not catch up')
+    await minutesClosed(client, orders.accepted.length)
+    const stockNow = await shelves(client)
+    const accepted = orders.accepted
+    const report = await check(application.log, { complete: true, accepted, stockNow })
+    violations.push(...report.violations)
+    const rebuilt = application.complaints.filter((line) => line.includes('is rebuilt'))
+    violations.push(...rebuilt.map((line) => `a store was wiped: ${line}`))
+    printTable('kill', [
+      ['random kills', random],
+      [
+        'failpoints fired',
+        `${fired.length} of ${SQLITE_FAILPOINTS.length + RUNTIME_FAILPOINTS.length}`,
+      ],
+      ['restarts checked', restarts],
+      ['orders accepted', accepted.length],
+      ['distinct orders', report.orders],
+      ['retries that came again', report.repeats],
+      ['connections that broke', client.broken],
+      ['reserved', report.reserved],
+      ['failed', report.failed],
+      ['closed minutes', report.minutes],
+      ['late', report.late],
+      ...percentiles('ready again', readyMs),
+    ])
+    if (application.complaints.length > 0)
+      console.log(
+        application.complaints
+          .slice(0, 10)
+          .map((line) => `  said: ${line}`)
+          .join('\n'),
+      )
+    return verdict(violations)
+  } finally {
+    orders.stop()
+    await application.remove()
+  }
+}
+
+async function minutesClosed(client: Client, orders: number): Promise<void> {
+  type Minutes = readonly { readonly orders: number; readonly late: number }[]
+  const isAll = (minutes: Minutes): boolean =>
+    minutes.reduce((sum, minute) => sum + minute.orders, 0) >= orders
+  await client.waitFor<Minutes>('/metrics/orders', isAll, CLOSES_MS_MAX)
+  // Verdicts close in windows of their own, a moment after the orders.
+  await Bun.sleep(3_000)
+}
+
+async function shelves(
+  client: Client,
+): Promise<ReadonlyMap<string, { available: number; reserved: number }>> {
+  type Item = { readonly item_id: string; readonly available: number; readonly reserved: number }
+  const items = (await client.get<readonly Item[]>('/inventory')) ?? []
+  return new Map(items.map(({ item_id, ...shelf }) => [item_id, shelf]))
+}
