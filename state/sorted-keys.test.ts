@@ -43,3 +43,34 @@ test('whatever comes and goes, slices are what sorting and filtering would give'
     { numRuns: 60 },
   )
 })
+
+test('runs of keys that come and go fill, split and empty chunks, without sorting anew', () => {
+  const owner = new Map<string, number>()
+  const keys = new SortedKeys(owner)
+  const next = numbers(7)
+  const change = (number: number, isGain: boolean): void => {
+    const key = String(number).padStart(6, '0')
+    if (isGain === owner.has(key)) return
+    if (isGain) owner.set(key, 1)
+    else owner.delete(key)
+    keys.note(key)
+  }
+  for (let number = 0; number < 80_000; number += 10) change(number, true)
+  for (let step = 0; step < 300; step += 1) {
+    const start = Math.floor(next() * 70_000)
+    const isGain = next() < 0.5
+    const run = isGain ? 600 : 6_000
+    for (let number = start; number < start + run; number += 1) {
+      change(number, isGain)
+      if (number % 400 === 0) keys.slice('', undefined, 1, false)
+    }
+    const wanted = [...owner.keys()].sort()
+    expect(keys.slice(undefined, undefined, Infinity, false)).toEqual(wanted)
+    expect(keys.slice(undefined, '035000', 5, true)).toEqual(
+      wanted
+        .filter((key) => key < '035000')
+        .reverse()
+        .slice(0, 5),
+    )
+  }
+})

@@ -288,7 +288,7 @@ function assertOurs(path: string): void {
   if (foreign !== undefined) throw notAStore(`${path} (${foreign})`)
 }
 
-/** The log before the file: a log that outlives its file would be taken for the next one's. */
+/** The log before the file, so that a kill in between leaves an earlier state and never a log without its file. */
 function removeFiles(path: string): void {
   for (const suffix of ['-wal', '-shm', '-journal', '']) {
     rmSync(`${path}/${FILE}${suffix}`, { force: true })
