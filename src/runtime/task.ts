@@ -109,6 +109,13 @@ export class Task implements TaskApi {
         this.commitRequested = true
       },
       freezeValues: options.freezeValues,
+      ...(topology.compatibility !== undefined &&
+        options.onProcessingError === 'skip' && {
+          passOver: (_node: string, error: unknown) => {
+            if (isUsersError(error)) this.#dropped += 1
+            return isUsersError(error)
+          },
+        }),
       ...(setup.timestampExtractor && { timestampExtractor: setup.timestampExtractor }),
     })
     if (Ticker.isWanted(subTopology.sources)) {
