@@ -6,6 +6,7 @@
  */
 import type { RunContext } from './run-context.ts'
 import type { TimeFlow, TimeLane } from './time-flow.ts'
+import { UndoableNumber } from './undo-log.ts'
 import { streamTimeName, type TimeKeeper } from './wiring.ts'
 
 /** The pipeline's own stream time goes by no node's name. */
@@ -25,7 +26,7 @@ export class PipelineTime {
   readonly #run: RunContext
   readonly #kept: readonly KeptTime[]
   /** What was last said below each `slowest-upstream` source. */
-  readonly #heldTimesMs = new Map<string, number>()
+  readonly #heldTimesMs: ReadonlyMap<string, UndoableNumber>
 
   constructor(
     run: RunContext,
@@ -44,6 +45,10 @@ export class PipelineTime {
         above: [...keepers].flatMap(([other, above]) => (ancestors?.has(other) ? [above] : [])),
       }
     })
+    const lanes = this.#kept.flatMap(({ heldLanes }) => heldLanes)
+    this.#heldTimesMs = new Map(
+      lanes.map(({ source }) => [source, new UndoableNumber(run.undoLog, -1)]),
+    )
   }
 
   tick(timeMs: number): void {
@@ -54,8 +59,9 @@ export class PipelineTime {
   }
 
   advance(source: string, timeMs: number): void {
-    if (timeMs <= (this.#heldTimesMs.get(source) ?? -1)) return
-    this.#heldTimesMs.set(source, timeMs)
+    const heldMs = this.#heldTimesMs.get(source)
+    if (heldMs === undefined || timeMs <= heldMs.value) return
+    heldMs.value = timeMs
     for (const { keeper, heldLanes } of this.#kept) {
       if (heldLanes.some((lane) => lane.source === source)) {
         keeper.advanceTime(this.#heldTimeMs(heldLanes))
@@ -66,7 +72,7 @@ export class PipelineTime {
   /** Below several such sources the slowest counts. */
   #heldTimeMs(lanes: readonly TimeLane[]): number {
     const times = lanes.map(
-      ({ source, delayMs }) => (this.#heldTimesMs.get(source) ?? -1) - delayMs,
+      ({ source, delayMs }) => (this.#heldTimesMs.get(source)?.value ?? -1) - delayMs,
     )
     return Math.min(...times)
   }
@@ -100,12 +106,16 @@ export class PipelineTime {
   save(): ReadonlyMap<string, number> {
     const times = new Map<string, number>()
     times.set(streamTimeName(PIPELINE), this.#run.streamTimeMs)
+    for (const [source, { value }] of this.#heldTimesMs) times.set(streamTimeName(source), value)
     for (const { keeper } of this.#kept) keeper.saveTimes(times)
     return times
   }
 
   restore(times: ReadonlyMap<string, number>): void {
     this.#run.streamTimeMs = times.get(streamTimeName(PIPELINE)) ?? this.#run.streamTimeMs
+    for (const [source, heldMs] of this.#heldTimesMs) {
+      heldMs.value = times.get(streamTimeName(source)) ?? -1
+    }
     for (const { keeper } of this.#kept) keeper.restoreTimes(times)
   }
 }

@@ -103,7 +103,7 @@ export class Punctuations {
     if (schedule === undefined) {
       throw new TopologyError(
         'OPTION_INVALID',
-        `the journal fires ${name}, which this program has not scheduled: replay with the program that wrote it`,
+        `the journal fires ${name}, which this program does not schedule: replay what wrote it`,
       )
     }
     schedule.moveOn(timeMs)

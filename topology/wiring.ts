@@ -42,7 +42,8 @@ export interface TimeKeeper {
 }
 
 /**
- * Names of saved times that are not a store's: `:node` is a node's stream time, `:` the pipeline's, `~node` is 1 when the node
+ * Names of saved times that are not a store's: `:node` is a node's stream time (a source's: what was last
+ * said below it, R12), `:` the pipeline's, `~node` is 1 when the node
  * has announced itself idle. Neither sign is legal in a name, so nothing else can be called that. (The time up to which an
  * on-close aggregate has emitted goes by its store's name alone, as Kafka Streams writes it.)
  */

@@ -89,8 +89,8 @@ export class Suppress implements Processor, TimeKeeper {
       const { records, bytes } = this.#store
       throw new TopologyError(
         'BUFFER_FULL',
-        `${this.name} buffer exceeded its max capacity.` +
-          ` Currently [${records}/${this.#recordsMax}] records and [${bytes}/${this.#bytesMax}] bytes.`,
+        `${this.name} buffer exceeded its max capacity. Currently ` +
+          `[${records}/${this.#recordsMax}] records and [${bytes}/${this.#bytesMax}] bytes.`,
       )
     }
     while (this.#isFull()) this.#emitOldest()
