@@ -22,7 +22,7 @@ export interface CampusFeeds {
   readonly 'inventory-events': Feed
   /** Closed minutes; leave out while minutes may still be open. */
   readonly metrics?: Feed
-  /** Records that came after their window had closed, header `node` names the window store's node. */
+  /** Records that came after their window had closed; `store` in the value says which window refused them. */
   readonly late?: Feed
   readonly notifications?: Feed
 }
@@ -56,6 +56,9 @@ interface Order {
 }
 
 const VIOLATIONS_MAX = 50
+/** Where the two sources are counted per minute. */
+const ORDERS_STORE = 'placed-per-minute'
+const OUTCOMES_STORE = 'decided-per-minute'
 
 export async function checkCampus(
   feeds: CampusFeeds,
@@ -79,7 +82,8 @@ export async function checkCampus(
   for (const [item, now] of options.stockNow ?? [])
     checkStockNow(item, now, restocks, outcome, violate)
 
-  const late = feeds.late === undefined ? new Map<string, number>() : await countLate(feeds.late)
+  const late =
+    feeds.late === undefined ? new Map<string, number>() : await countLate(feeds.late, violate)
   const lateTotal = [...late.values()].reduce((sum, count) => sum + count, 0)
   let minutes = 0
   if (feeds.metrics !== undefined) {
@@ -283,20 +287,20 @@ function checkTotals(
   decided: number,
   violate: Violate,
 ): void {
-  const lateOrders = late.get('orders') ?? 0
-  const lateOutcomes = late.get('inventory-events') ?? 0
+  const lateOrders = late.get(ORDERS_STORE) ?? 0
+  const lateOutcomes = late.get(OUTCOMES_STORE) ?? 0
   if (totals.orders + lateOrders !== distinct)
     violate(`windows hold ${totals.orders} orders + ${lateOrders} late, not ${distinct}`)
   if (totals.outcomes + lateOutcomes !== decided)
     violate(`windows hold ${totals.outcomes} outcomes + ${lateOutcomes} late, not ${decided}`)
 }
 
-/** Late records by the topic they came from (header `topic`). */
-async function countLate(feed: Feed): Promise<Map<string, number>> {
+/** Late records by the window store that refused them. */
+async function countLate(feed: Feed, violate: Violate): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
-  for await (const { headers } of feed) {
-    const topic = headers.find(([name]) => name === 'topic')?.[1] ?? ''
-    counts.set(topic, (counts.get(topic) ?? 0) + 1)
+  for await (const record of inOrder(feed, violate)) {
+    const store = parse<{ readonly store: string }>(record, violate)?.store ?? ''
+    counts.set(store, (counts.get(store) ?? 0) + 1)
   }
   return counts
 }

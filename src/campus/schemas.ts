@@ -64,8 +64,10 @@ export const Notification = v.object({
 /** The value of a record in `<app>-late`. */
 export const LateRecord = v.object({
   node: v.string(),
+  store: v.string(),
   window_start: v.number(),
   window_end: v.number(),
+  timestamp: v.number(),
 })
 
 export type OrderRequest = v.InferOutput<typeof OrderRequest>

@@ -357,7 +357,8 @@ export class Task implements TaskApi {
   }
 
   #addLate(node: string, window: TimeWindow, key: unknown): void {
-    this.#late?.add(node, window, key, this.#current?.timestampMs ?? this.streamTimeMs)
+    const timestampMs = this.#current?.timestampMs ?? this.streamTimeMs
+    this.#late?.add(node, window, key, timestampMs, this.streamTimeMs)
   }
 
   // -------------------------------------------------------------- time
