@@ -13,7 +13,6 @@ import { streamTimeName, type TimeKeeper } from './wiring.ts'
 const PIPELINE = ''
 
 interface KeptTime {
-  readonly name: string
   readonly keeper: TimeKeeper
   readonly heldLanes: readonly TimeLane[]
   /** How far the node is behind a tick; undefined: ticks do not reach it. */
@@ -38,7 +37,6 @@ export class PipelineTime {
       const { heldLanes = [], recordLanes = [], ancestors } = flows.get(name) ?? {}
       const delays = recordLanes.map((lane) => lane.delayMs)
       return {
-        name,
         keeper,
         heldLanes,
         tickDelayMs: heldLanes.length > 0 || delays.length === 0 ? undefined : Math.max(...delays),
