@@ -3,41 +3,39 @@
  *
  * Invariant: `crc32c(b'123456789')` is 0xE3069283, and any change of up to three bits is seen.
  */
+import { Crc32cModule } from './crc32c-module.ts'
 
-// Eight tables: entry n of table k is the checksum of byte n followed by k zero bytes, so eight bytes go in one step.
+/** From here on copying into the module's memory pays. */
+const MODULE_BYTES_MIN = 256
+
+// Table k of 256 entries: entry n is the checksum of byte n followed by k zero bytes, so many bytes go in one step.
+const TABLES = 16
 const tables = buildTables()
-const [T0, T1, T2, T3, T4, T5, T6, T7] = tables
+const [T0, T1, T2, T3, T4, T5, T6, T7] = Array.from({ length: 8 }, (_, k) => {
+  return tables.slice(k * 256, k * 256 + 256)
+}) as unknown as readonly [
+  Int32Array,
+  Int32Array,
+  Int32Array,
+  Int32Array,
+  Int32Array,
+  Int32Array,
+  Int32Array,
+  Int32Array,
+]
 
-function buildTables(): readonly [
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-  Int32Array,
-] {
-  const make = (): Int32Array => new Int32Array(256)
-  const all = [make(), make(), make(), make(), make(), make(), make(), make()] as const
-  for (let n = 0; n < 256; n += 1) {
-    let crc = n
-    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
-    all[0][n] = crc
-  }
-  for (let n = 0; n < 256; n += 1) {
-    let crc = all[0][n] as number
-    for (const table of all.slice(1)) {
-      crc = (crc >>> 8) ^ (all[0][crc & 0xff] as number)
-      table[n] = crc
-    }
-  }
-  return all
-}
+let module: Crc32cModule | undefined
 
 /** The checksum of `bytes[start, end)` as an unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array, start: number = 0, end: number = bytes.length): number {
-  let crc = -1
+  if (end - start < MODULE_BYTES_MIN) return ~update(-1, bytes, start, end) >>> 0
+  module ??= new Crc32cModule(tables)
+  return ~module.update(-1, bytes, start, end) >>> 0
+}
+
+/** Eight bytes a step: what is short stays here. */
+function update(before: number, bytes: Uint8Array, start: number, end: number): number {
+  let crc = before
   let at = start
   for (; at + 8 <= end; at += 8) {
     const low =
@@ -57,5 +55,19 @@ export function crc32c(bytes: Uint8Array, start: number = 0, end: number = bytes
       (T0[bytes[at + 7] as number] as number)
   }
   for (; at < end; at += 1) crc = (crc >>> 8) ^ (T0[(crc ^ (bytes[at] as number)) & 0xff] as number)
-  return ~crc >>> 0
+  return crc
+}
+
+function buildTables(): Int32Array {
+  const all = new Int32Array(TABLES * 256)
+  for (let n = 0; n < 256; n += 1) {
+    let crc = n
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
+    all[n] = crc
+  }
+  for (let at = 256; at < all.length; at += 1) {
+    const crc = all[at - 256] as number
+    all[at] = (crc >>> 8) ^ (all[crc & 0xff] as number)
+  }
+  return all
 }
