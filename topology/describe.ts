@@ -66,7 +66,10 @@ function describeNode({ node, above, below }: Printed): string {
   }
   if (node.kind === 'sink') {
     const { topic } = node
-    const target = typeof topic === 'string' ? `topic: ${topic}` : `extractor class: ${topic.name}`
+    const target =
+      typeof topic === 'string'
+        ? `topic: ${topic}`
+        : `extractor class: ${topic.name || 'anonymous'}`
     return `Sink: ${node.name} (${target})\n${before}`
   }
   const stores = hashOrder(node.stores).join(', ')
