@@ -269,7 +269,7 @@ describe('sources', () => {
     builder.stream(input).filter(() => true)
     builder.stream(input).filter(() => false)
     const { nodes } = builder.build()
-    expect(nodes.map(({ name, parents }) => [name, ...parents])).toEqual([
+    expect(nodes.map(({ name, parents }) => [name].concat(parents))).toEqual([
       ['KSTREAM-SOURCE-0000000000'],
       ['KSTREAM-FILTER-0000000001', 'KSTREAM-SOURCE-0000000000'],
       ['KSTREAM-FILTER-0000000003', 'KSTREAM-SOURCE-0000000000'],

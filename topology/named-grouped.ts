@@ -62,8 +62,9 @@ export class NamedGrouped {
 
 function settingsOf({
   emit,
-  value: _,
-  ...settings
+  logged,
+  backend,
+  retentionMs,
 }: Options): Pick<AggregateSettings, 'emit' | 'settings'> {
-  return { emit, settings }
+  return { emit, settings: { logged, backend, retentionMs } }
 }

@@ -14,7 +14,7 @@ const INTERNED_BYTES_MAX = 32
 export class StringSerde extends WrittenSerde<string> {
   readonly name: string = 'string'
   /** By a hash of the bytes. Only ASCII is here, where a byte is a character. */
-  readonly #slots: string[] = new Array<string>(SLOTS).fill('')
+  readonly #slots: string[] = Array.from({ length: SLOTS }, () => '')
 
   write(value: string, target: ByteWriter): void {
     if (typeof value !== 'string') refuse('string', `${typeof value} is no string`)
