@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { compareBytes, fromHex } from './bytes.ts'
 import { BEYOND, HEADER, isOwn, MARK, SAMPLE, toKey, toRowKey } from './level-rows.ts'
 

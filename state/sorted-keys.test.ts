@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { SortedKeys } from './sorted-keys.ts'
 import { numbers } from './store.contract/fixtures.ts'
 
@@ -36,8 +36,8 @@ test('whatever comes and goes, slices are what sorting and filtering would give'
         const wanted = [...owner.keys()]
           .filter((one) => (from === undefined || one >= from) && (to === undefined || one < to))
           .sort()
-        if (reverse) wanted.reverse()
-        expect(keys.slice(from, to, keysMax, reverse)).toEqual(wanted.slice(0, keysMax))
+        const ordered = reverse ? wanted.toReversed() : wanted
+        expect(keys.slice(from, to, keysMax, reverse)).toEqual(ordered.slice(0, keysMax))
       }
     }),
     { numRuns: 60 },
@@ -69,7 +69,7 @@ test('runs of keys that come and go fill, split and empty chunks, without sortin
     expect(keys.slice(undefined, '035000', 5, true)).toEqual(
       wanted
         .filter((key) => key < '035000')
-        .reverse()
+        .toReversed()
         .slice(0, 5),
     )
   }

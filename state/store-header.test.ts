@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { decodeStoreHeader, encodeStoreHeader } from './store-header.ts'
 import type { StoreHeader } from './store.ts'
 

@@ -97,7 +97,7 @@ export function storeContract(name: string, harness: StoreHarness): void {
       fold.apply(keys.map((key, index) => ({ key, value: utf8(`${index}`) })))
       expect(hexLines(await rowsOf(store, { chunkRows: 3 }))).toEqual(fold.lines())
       expect(hexLines(await rowsOf(store, { chunkRows: 3, reverse: true }))).toEqual(
-        fold.lines().reverse(),
+        fold.lines().toReversed(),
       )
       for (const key of keys) {
         expect(store.get(key)?.toHex()).toBe(fold.rows.get(key.toHex()) ?? '')

@@ -4,7 +4,7 @@
  * Commands are numbers, from which their operations follow, so that fast-check can shrink what fails.
  */
 import { expect } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { isOrdered, type StateStore, type StoreBackend, type StoreLocation } from '../store.ts'
 import { changesFor, Fold, headerAt, hexLines, keyFor, numbers, positionOf } from './fixtures.ts'
 
@@ -62,7 +62,7 @@ function expected(model: Model, { from, to, reverse }: Bounds): string[] {
     from === undefined ? undefined : keyFor(from),
     to === undefined ? undefined : keyFor(to),
   )
-  return reverse ? lines.reverse() : lines
+  return reverse ? lines.toReversed() : lines
 }
 
 async function applyTo(
@@ -121,7 +121,7 @@ function commands(tally: Tally): fc.Arbitrary<Command>[] {
       expect(unchanged.filter((line) => !seen.has(line))).toEqual([])
       const keys = lines.map((line) => line.split('=')[0] ?? '')
       const inOrder = [...new Set(keys)].sort()
-      expect(keys).toEqual(given.reverse ? inOrder.reverse() : inOrder)
+      expect(keys).toEqual(given.reverse ? inOrder.toReversed() : inOrder)
       tally.rowsScanned += lines.length
     }),
   )
