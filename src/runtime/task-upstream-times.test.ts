@@ -1,0 +1,300 @@
+import { describe, expect, test } from 'bun:test'
+import { Buffer } from 'node:buffer'
+import { long, StreamsBuilder, string, topic, tumbling } from '#topology'
+import type { Task } from './task.ts'
+import { readTimeRecord, timeHeaders } from './time-record.ts'
+import { at, TaskRig } from './test-helper/task-rig.ts'
+import { senderName, sendersTo, UpstreamTimes } from './upstream-times.ts'
+
+const orders = topic('orders', { key: string(), value: string() })
+const totals = topic('totals', { key: string(), value: long() })
+const minute = tumbling({ sizeMs: 60_000, graceMs: 5_000 })
+
+/** Orders a minute, per item where they are, then one total for all, closed at the slowest upstream. */
+function twoLevels() {
+  const builder = new StreamsBuilder('app')
+  builder
+    .stream(orders, { idle: { closeMs: 3_000 } })
+    .groupByKey()
+    .windowedBy(minute)
+    .count('per-item', { emit: 'on-close' })
+    .toStream()
+    .map((count, { window }) => [`${window.startMs}`, count])
+    .repartition('total', { partitions: 1, time: 'slowest-upstream' })
+    .groupByKey()
+    .windowedBy(tumbling({ sizeMs: 60_000, graceMs: 0 }))
+    .reduce('all-items', (sum, count) => sum + count, { emit: 'on-close' })
+    .toStream()
+    .map((total, { key }) => [key, total])
+    .to(totals)
+  return builder.build()
+}
+
+const owned = { 'app-late': 1, 'app-dead-letters': 1, 'app-0-journal': 2, 'app-1-journal': 1 }
+const partitions = {
+  orders: 2,
+  totals: 1,
+  'app-total-repartition': 1,
+  'app-per-item-changelog': 2,
+  'app-all-items-changelog': 1,
+  ...owned,
+}
+
+class TwoLevels {
+  readonly rig: TaskRig = new TaskRig(twoLevels(), { partitions })
+  readonly upstream: Task[] = []
+  total!: Task
+
+  async open(): Promise<this> {
+    for (const partition of [0, 1]) this.upstream.push(await this.rig.task(0, partition))
+    this.total = await this.rig.task(1, 0)
+    return this
+  }
+
+  order(partition: number, ...times: readonly number[]): void {
+    this.rig.append('orders', partition, ...times.map((timestampMs) => at(timestampMs, 'x')))
+  }
+
+  /** Runs and commits everything, in the order of the tasks. */
+  async settle(): Promise<void> {
+    for (const task of [...this.upstream, this.total]) {
+      this.rig.run(task)
+      await this.rig.commit(task)
+    }
+  }
+
+  async silence(forMs: number): Promise<void> {
+    for (let passedMs = 0; passedMs < forMs; passedMs += 1_000) {
+      this.rig.elapsedMs += 1_000
+      for (const task of [...this.upstream, this.total]) {
+        this.rig.run(task)
+        task.tick(this.rig.elapsedMs, this.rig.progressOf, () => true)
+        await this.rig.commit(task)
+      }
+    }
+  }
+
+  async restart(): Promise<void> {
+    for (const task of [...this.upstream.splice(0), this.total]) await task.close()
+    await this.open()
+  }
+
+  get totals(): Readonly<Record<string, number>> {
+    const written = this.rig.records('totals', 0)
+    expect(new Set(written.map(({ key }) => key)).size).toBe(written.length)
+    return Object.fromEntries(
+      written.map(({ key, valueBytes }) => [key, long().decode(valueBytes ?? new Uint8Array())]),
+    )
+  }
+}
+
+describe('time crosses a repartition as data (R12)', () => {
+  test('totals are exact when one partition runs windows ahead of the other', async () => {
+    const run = await new TwoLevels().open()
+    run.order(0, 1_000, 61_000, 121_000, 181_000, 241_000)
+    await run.settle()
+    expect(run.totals).toEqual({})
+    run.order(1, 2_000, 3_000, 62_000)
+    await run.settle()
+    expect(run.totals).toEqual({})
+    run.order(1, 122_000, 184_000)
+    await run.settle()
+    expect(run.totals).toEqual({ '0': 3, '60000': 2 })
+    run.order(1, 250_000, 320_000)
+    run.order(0, 320_000)
+    await run.settle()
+    const all = { '0': 3, '60000': 2, '120000': 2, '180000': 2, '240000': 2 }
+    expect(run.totals).toEqual(all)
+    expect(run.rig.values('app-late')).toEqual([])
+  })
+
+  test('at every step a restart of all tasks changes no output byte', async () => {
+    const steps: readonly (readonly [partition: number, time: number])[] = [
+      [0, 1_000],
+      [0, 130_000],
+      [1, 2_000],
+      [1, 67_000],
+      [0, 200_000],
+      [1, 140_000],
+      [1, 200_000],
+      [0, 270_000],
+      [1, 270_000],
+    ]
+    const outcome = async (restarts: boolean): Promise<unknown> => {
+      const run = await new TwoLevels().open()
+      for (const [partition, time] of steps) {
+        run.order(partition, time)
+        await run.settle()
+        await run.silence(4_000)
+        if (restarts) await run.restart()
+      }
+      const { rig } = run
+      return [rig.records('totals', 0), rig.records('app-total-repartition', 0)].map((records) =>
+        records.map(({ key, valueBytes, timestampMs, headers }) => ({
+          key,
+          value: valueBytes && [...valueBytes],
+          timestampMs,
+          headers: headers.map(([name, value]) => [name, value && [...value]]),
+        })),
+      )
+    }
+    expect(await outcome(true)).toEqual(await outcome(false))
+  })
+
+  test('a partition that never had a record is idle, and does not hold the others', async () => {
+    const run = await new TwoLevels().open()
+    run.order(0, 30_000)
+    await run.settle()
+    await run.silence(60_000)
+    expect(run.totals).toEqual({ '0': 1 })
+  })
+
+  test('an upstream task that stopped without a word holds the total', async () => {
+    const run = await new TwoLevels().open()
+    run.upstream.pop()
+    run.order(0, 30_000)
+    await run.settle()
+    await run.silence(3_600_000)
+    expect(run.totals).toEqual({})
+  })
+
+  test('after everything stood still for 14 hours the last minute still comes', async () => {
+    const run = await new TwoLevels().open()
+    run.order(0, 30_000)
+    run.order(1, 31_000)
+    await run.settle()
+    run.rig.elapsedMs += 14 * 3_600_000
+    await run.restart()
+    await run.silence(60_000)
+    expect(run.totals).toEqual({ '0': 2 })
+  })
+
+  test('who was idle and comes back is waited for again', async () => {
+    const run = await new TwoLevels().open()
+    run.order(0, 30_000)
+    await run.settle()
+    await run.silence(60_000)
+    expect(run.totals).toEqual({ '0': 1 })
+    // Partition 1 speaks for the first time; from then on the total waits for it.
+    run.order(1, 121_000)
+    await run.settle()
+    run.order(0, 122_000, 250_000)
+    await run.settle()
+    expect(run.totals).toEqual({ '0': 1 })
+    run.order(1, 250_000)
+    await run.settle()
+    expect(run.totals).toEqual({ '0': 1, '120000': 2 })
+  })
+
+  test('time records are not journaled, counted or shown to a processor', async () => {
+    const run = await new TwoLevels().open()
+    run.order(0, 1_000, 300_000)
+    run.order(1, 1_000, 300_000)
+    await run.settle()
+    const records = run.rig.records('app-total-repartition', 0)
+    expect(records.filter(({ key }) => key === null).length).toBeGreaterThan(1)
+    expect(run.total.droppedRecords).toBe(0)
+    expect(run.rig.records('app-1-journal', 0)).toEqual([])
+  })
+})
+
+describe('upstream times', () => {
+  const two = ['0_0/n', '0_1/n']
+  const from = (partition: number, timeMs: number, idle = false) => ({
+    subTopology: 0,
+    partition,
+    node: 'n',
+    timeMs,
+    idle,
+  })
+
+  test('the time is the least of all that are not idle, and never goes back', () => {
+    const times = new UpstreamTimes('source', two)
+    expect(times.announce(from(0, 100))).toBe(false)
+    expect(times.timeMs).toBe(-1)
+    expect(times.announce(from(1, 50))).toBe(true)
+    expect(times.timeMs).toBe(50)
+    expect(times.announce(from(1, 300, true))).toBe(true)
+    expect(times.timeMs).toBe(100)
+    expect(times.allIdle).toBe(false)
+    // Back again, behind the others: what has passed has passed.
+    expect(times.announce(from(1, 300))).toBe(false)
+    expect(times.timeMs).toBe(100)
+  })
+
+  test('where all are idle it is the greatest that any announced, and ticks go on from there', () => {
+    const times = new UpstreamTimes('source', two)
+    times.announce(from(0, 100, true))
+    times.announce(from(1, -1, true))
+    expect(times.allIdle).toBe(true)
+    expect(times.timeMs).toBe(100)
+    times.advance(150)
+    expect(times.timeMs).toBe(150)
+  })
+
+  test('saved and restored, whatever was announced', () => {
+    const times = new UpstreamTimes('source', two)
+    times.announce(from(0, 0, true))
+    times.announce(from(1, -1, true))
+    times.advance(7)
+    const saved = new Map(times.saved())
+    const again = new UpstreamTimes('source', two)
+    again.restore((name) => saved.get(name))
+    expect([...again.saved()]).toEqual([...times.saved()])
+    expect(again.allIdle).toBe(true)
+    expect(again.timeMs).toBe(7)
+  })
+
+  test('senders that the topology does not have are passed over', () => {
+    const times = new UpstreamTimes('source', ['0_0/n'])
+    times.announce(from(0, 5))
+    expect(times.announce(from(9, 1))).toBe(false)
+    expect(times.timeMs).toBe(5)
+  })
+
+  test('are expected from every upstream task and sending node', () => {
+    const topology = twoLevels()
+    const source = topology.subTopologies[1]?.sources[0]
+    if (source === undefined) throw new RangeError('a total')
+    const senders = sendersTo(topology, source, new Map(Object.entries(partitions)))
+    const [node] = topology.nodes.filter((each) => each.kind === 'window-aggregate')
+    expect(senders).toEqual(
+      [0, 1].map((partition) => senderName({ subTopology: 0, partition, node: node?.name ?? '' })),
+    )
+  })
+})
+
+test('a time record’s bytes are those of the worked example', () => {
+  const headers = timeHeaders({
+    subTopology: 0,
+    partition: 3,
+    node: 'tally',
+    timeMs: 60_000,
+    idle: true,
+  })
+  const [[name, value] = ['', null]] = headers
+  expect(name).toBe('millrace-time')
+  expect(Buffer.from(value ?? []).toString('hex')).toBe(
+    '0101000000000000ea60000000000000000374616c6c79',
+  )
+  const raw = {
+    buffer: Buffer.alloc(0),
+    offset: 0,
+    timestampMs: 60_000,
+    keyStart: -1,
+    keyEnd: -1,
+    valueStart: -1,
+    valueEnd: -1,
+    headerCount: 1,
+    headers: () => headers,
+  }
+  expect(readTimeRecord(raw)).toEqual({
+    subTopology: 0,
+    partition: 3,
+    node: 'tally',
+    timeMs: 60_000,
+    idle: true,
+  })
+  expect(readTimeRecord({ ...raw, keyStart: 0 })).toBeUndefined()
+  expect(readTimeRecord({ ...raw, headers: () => [['millrace-time', null]] })).toBeUndefined()
+})
