@@ -1,5 +1,7 @@
 /**
  * What counting and reducing are made of.
+ *
+ * Invariant: an adder returns a new aggregate; the one it is given stays what it was.
  */
 import type { Adder } from './node.ts'
 

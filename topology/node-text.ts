@@ -1,5 +1,7 @@
 /**
  * One node for people: what it does, and the name it is known by.
+ *
+ * Invariant: two nodes never read the same, since their names differ.
  */
 import type { TopologyNode } from './node.ts'
 

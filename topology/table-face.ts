@@ -1,5 +1,7 @@
 /**
- * What both kinds of table share: that others can be joined with them.
+ * What both kinds of table share: a name, and that streams can be joined with them.
+ *
+ * Invariant: a face decides nothing but how a call is written; what it means is the draft's.
  */
 import type { Faces } from './faces.ts'
 import type { TableDraft } from './table-draft.ts'

@@ -1,5 +1,7 @@
 /**
  * Options that must be whole numbers: milliseconds, counts.
+ *
+ * Invariant: what has passed is an exact whole number of at least the least one.
  */
 import { TopologyError } from './topology.ts'
 
