@@ -349,7 +349,8 @@ function assertOurs(path: string): void {
 function notAStore(where: string): StateError {
   return new StateError(
     'STORE_REFUSED',
-    `${where} is not a level store: remove it to rebuild the store from the changelog, or choose another folder`,
+    `${where} is not a level store: remove it to rebuild the store from the changelog, ` +
+      'or choose another folder',
   )
 }
 

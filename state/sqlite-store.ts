@@ -298,7 +298,8 @@ function removeFiles(path: string): void {
 function notAStore(where: string): StateError {
   return new StateError(
     'STORE_REFUSED',
-    `${where} is not a sqlite store: remove it to rebuild the store from the changelog, or choose another folder`,
+    `${where} is not a sqlite store: remove it to rebuild the store from the changelog, ` +
+      'or choose another folder',
   )
 }
 

@@ -6,10 +6,10 @@ import { writeSync } from 'node:fs'
 import { StateError, type StoreBackend, type StoreChange } from '../store.ts'
 import { changesFor, headerAt, location, positionOf } from './fixtures.ts'
 
-/** `apply` goes on until it is killed, `fill` until an apply fails; neither for ever. */
-export type Drill = 'apply' | 'fill'
+/** `apply` goes on until it is killed, `fill` until an apply fails, neither for ever; `wipe` applies nothing. */
+export type Drill = 'apply' | 'fill' | 'wipe'
 
-const BATCHES_MAX = { apply: 100_000, fill: 1_000 } as const
+const BATCHES_MAX: Readonly<Record<Drill, number>> = { apply: 100_000, fill: 1_000, wipe: 0 }
 
 /** Batch `number` of the plan; every fifth is large, so that a kill finds it half written. */
 export function batchOf(number: number): StoreChange[] {
@@ -28,6 +28,7 @@ interface Plan {
 async function main(plan: Plan): Promise<void> {
   const make = (await import(plan.module))[plan.export] as (options: object) => StoreBackend
   const backend = make({ ...plan.options, folder: plan.folder })
+  if (plan.drill === 'wipe') return backend.wipe(location)
   const { store } = await backend.open(location)
   for (let position = positionOf(store); position < BATCHES_MAX[plan.drill]; position += 1) {
     writeSync(1, `${position + 1} ${position}\n`)

@@ -95,8 +95,10 @@ export function durableContract(
       await expect(harness.backend(path).open(location)).rejects.toEqual(
         expect.objectContaining({ code: 'STORE_LOCKED' }),
       )
-      const child = Bun.spawnSync(commandOf('apply', 'locked'))
-      expect(child.stdout.toString()).toBe('refused STORE_LOCKED\n')
+      for (const drill of ['apply', 'wipe'] as const) {
+        const child = Bun.spawnSync(commandOf(drill, 'locked'))
+        expect(child.stdout.toString()).toBe('refused STORE_LOCKED\n')
+      }
       await store.close()
       const again = (await harness.backend(path).open(location)).store
       expect(hexLines(await rowsOf(again))).toEqual(['61=31'])

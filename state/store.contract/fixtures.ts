@@ -1,4 +1,4 @@
-/** What the sections of the store contract share: headers, rows, keys and folds made from numbers, so that a failure is a seed. */
+/** What the sections of the store contract share: headers, rows, keys and folds made from numbers: a failure is a seed. */
 import { Buffer } from 'node:buffer'
 import type { StateStore, StoreChange, StoreEntry, StoreHeader, StoreLocation } from '../store.ts'
 
