@@ -15,7 +15,9 @@ export class GroupRows {
 
   constructor(database: Database) {
     this.#select = database.prepare('SELECT state FROM groups WHERE group_id = ?')
-    this.#selectIds = database.prepare('SELECT group_id FROM groups ORDER BY group_id')
+    this.#selectIds = database.prepare(
+      'SELECT group_id FROM groups UNION SELECT group_id FROM offsets',
+    )
   }
 
   groupIds(): readonly string[] {
