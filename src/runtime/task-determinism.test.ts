@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test'
-import { json, store, StreamsBuilder, string, topic, tumbling } from '#topology'
+import { store, StreamsBuilder, string, topic, tumbling } from '#topology'
 import type { Task } from './task.ts'
 import { at, journalOf, TaskRig, type RigRecord } from './test-helper/task-rig.ts'
 
 const left = topic('left', { key: string(), value: string() })
 const right = topic('right', { key: string(), value: string() })
 const out = topic('out', { key: string(), value: string() })
-const last = store('last', { key: string(), value: json<string>() })
+const last = store('last', { key: string(), value: string() })
 
 /** Two inputs into one of everything that remembers: dedupe, a store, windows that close; and values that throw. */
 function everything() {

@@ -257,7 +257,7 @@ describe('upstream times', () => {
     const source = topology.subTopologies[1]?.sources[0]
     if (source === undefined) throw new RangeError('a total')
     const senders = sendersTo(topology, source, new Map(Object.entries(partitions)))
-    const [node] = topology.nodes.filter((each) => each.kind === 'window-aggregate')
+    const node = topology.nodes.find((each) => each.kind === 'window-aggregate')
     expect(senders).toEqual(
       [0, 1].map((partition) => senderName({ subTopology: 0, partition, node: node?.name ?? '' })),
     )

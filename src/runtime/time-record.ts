@@ -8,7 +8,7 @@
  *
  *     01 01 000000000000ea60 00000000 00000003 74616c6c79
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import type { RawRecord, RecordHeaders } from '#log'
 import { asBuffer, ByteWriter, readInt64 } from '#system'
 

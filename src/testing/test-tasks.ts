@@ -196,7 +196,7 @@ export class TestTasks {
       this.#tasks.push({ task, stores, applied: () => {} })
     }
     const inputs = this.#tasks.flatMap(({ task }) => task.inputs)
-    this.#reader.assign(inputs.map((input) => ({ ...input, position: 0 })))
+    this.#reader.assign(inputs.map(({ topic, partition }) => ({ topic, partition, position: 0 })))
     await this.settle()
   }
 

@@ -100,11 +100,13 @@ export class TaskRig {
   }
 
   append(topic: string, partition: number, ...records: readonly RigRecord[]): void {
-    const stored = records.map((record) => ({
-      ...record,
-      keyBytes: record.key === null ? null : Buffer.from(record.key),
-      valueBytes: record.value === null ? null : Buffer.from(record.value),
-      headers: record.headers ?? [],
+    const stored = records.map(({ key, value, timestampMs, headers = [] }) => ({
+      key,
+      value,
+      timestampMs,
+      headers,
+      keyBytes: key === null ? null : Buffer.from(key),
+      valueBytes: value === null ? null : Buffer.from(value),
     }))
     this.records(topic, partition).push(...stored)
   }
