@@ -17,8 +17,21 @@ import {
   type Topic,
   type Topology,
 } from '#topology'
-import { extractor } from './extractors.ts'
 import * as functions from './functions.ts'
+import {
+  aggregateType,
+  entry,
+  groupedBy,
+  keyFn,
+  materialized,
+  named,
+  predicate,
+  sourceTypes,
+  suppressed,
+  timestamps,
+  valueFn,
+  type Types,
+} from './op-options.ts'
 import { needsRange, processors, storeValueType } from './processors.ts'
 import type { FunctionSpec, Op, Scenario } from './scenario.ts'
 import { fromJson, serdeOf, type ValueType } from './values.ts'
@@ -26,10 +39,6 @@ import { fromJson, serdeOf, type ValueType } from './values.ts'
 type Any = unknown
 type Stream = GeneratedKStream<Any, Any>
 type Table = GeneratedKTable<Any, Any>
-interface Types {
-  readonly key: ValueType
-  readonly value: ValueType
-}
 type Built = Types &
   (
     | { readonly kind: 'stream'; readonly stream: Stream }
@@ -354,71 +363,6 @@ class Interpreter {
   }
 }
 
-function sourceTypes(op: Op): Types {
-  return {
-    key: (op['key'] as ValueType | undefined) ?? 'string',
-    value: (op['value'] as ValueType | undefined) ?? 'string',
-  }
-}
-function named(op: Op): { readonly node?: string } {
-  return op.name === undefined ? {} : { node: op.name }
-}
-function timestamps(op: Op): { readonly timestamps?: ReturnType<typeof extractor> } {
-  const spec = op['timestampExtractor'] as FunctionSpec | undefined
-  return spec === undefined ? {} : { timestamps: extractor(spec) }
-}
-
-function materialized(op: Op, { key, value }: Types) {
-  const spec = op['materialized'] as
-    | {
-        readonly name?: string
-        readonly logging?: boolean
-        readonly retentionMs?: number
-        readonly storeType?: string
-      }
-    | undefined
-  if (spec === undefined) return named(op)
-  return {
-    ...named(op),
-    materialized: {
-      ...(spec.name === undefined ? {} : { name: spec.name }),
-      ...(spec.logging === undefined ? {} : { logged: spec.logging }),
-      ...(spec.retentionMs === undefined ? {} : { retentionMs: spec.retentionMs }),
-      backend: 'memory' as const,
-      key: serdeOf(key),
-      value: serdeOf(value),
-    },
-  }
-}
-
-function groupedBy(op: Op, { key, value }: Types) {
-  const grouped = op['groupedName'] as string | undefined
-  return {
-    ...(grouped === undefined ? {} : { grouped }),
-    key: serdeOf(key),
-    value: serdeOf(value),
-  }
-}
-
-function suppressed(op: Op) {
-  const limits = {
-    ...named(op),
-    ...(op['maxRecords'] === undefined ? {} : { recordsMax: op['maxRecords'] as number }),
-    ...(op['maxBytes'] === undefined ? {} : { bytesMax: op['maxBytes'] as number }),
-    ...(op['logging'] === undefined ? {} : { logged: op['logging'] as boolean }),
-  }
-  if (op['until'] === 'windowCloses') return { until: 'window-closes' as const, ...limits }
-  const whenFull = op['whenFull'] === 'shutDown' ? ('shut-down' as const) : ('emit-early' as const)
-  return { until: 'time-limit' as const, durationMs: op['ms'] as number, whenFull, ...limits }
-}
-
-function aggregateType(op: Op, value: ValueType): ValueType {
-  if (op.op === 'count') return 'long'
-  if (op.op === 'reduce') return value
-  const { type } = entry(functions.aggregators, op['aggregator'] as FunctionSpec)
-  return type === 'same' ? (typeof op['initial'] === 'number' ? 'long' : 'string') : type
-}
-
 function aggregateOn(
   op: Op,
   { grouped, windows }: Extract<Built, { kind: 'grouped' }>,
@@ -442,40 +386,4 @@ function aggregateOn(
   const add = entry(functions.aggregators, spec).make(functions.specOf(spec))
   const initial = fromJson(op['initial'], value)
   return on.aggregate(() => initial, add, options) as Table
-}
-
-function predicate(spec: FunctionSpec): (value: Any, key: Any) => boolean {
-  return entry(functions.predicates, spec)(functions.specOf(spec))
-}
-
-interface Mapped {
-  readonly fn: (value: Any, key: Any) => Any
-  readonly type: (same: ValueType) => ValueType
-}
-function keyFn(spec: unknown): Mapped {
-  const { make, type } = entry(functions.keyFunctions, spec as FunctionSpec)
-  const fn = make(functions.specOf(spec as FunctionSpec))
-  return {
-    fn,
-    type: (same) => {
-      // The one key function that gives back what is inside a windowed key.
-      if ((spec as FunctionSpec).fn === 'unwindow' && typeof same === 'object') return same.windowed
-      return functions.resultType(type, same)
-    },
-  }
-}
-function valueFn(spec: unknown): Mapped {
-  const found = functions.valueFunctions.get((spec as FunctionSpec).fn)
-  if (found === undefined) throw new functions.ScenarioFailure('no such function')
-  const { make, type } = found
-  return {
-    fn: make(functions.specOf(spec as FunctionSpec)),
-    type: (same) => functions.resultType(type, same),
-  }
-}
-
-function entry<T>(table: Readonly<Record<string, T>>, { fn }: FunctionSpec): T {
-  const found = Object.hasOwn(table, fn) ? table[fn] : undefined
-  if (found === undefined) throw new functions.ScenarioFailure(`no function ${fn}`)
-  return found
 }

@@ -184,11 +184,10 @@ function storesOf(driver: TopologyTestDriver, topology: Topology): Record<string
       stores[spec.name] = driver
         .getKeyValueStore(spec.name)
         .all()
-        .map(({ key, value, timestampMs }) => ({
-          key: toJson(key),
-          value: toJson(value),
-          ...(spec.timestamped ? { timestamp: timestampMs } : {}),
-        }))
+        .map(({ key, value, timestampMs }) => {
+          const row = { key: toJson(key), value: toJson(value) }
+          return spec.timestamped ? { ...row, timestamp: timestampMs } : row
+        })
     if (spec.kind === 'window')
       stores[spec.name] = sortedWindows(
         driver

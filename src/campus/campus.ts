@@ -165,7 +165,7 @@ export class Campus {
         drain,
       })
     } catch (error) {
-      for (const release of undo.reverse()) await release()
+      for (const release of undo.toReversed()) await release()
       throw error
     }
   }

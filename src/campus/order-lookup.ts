@@ -59,7 +59,11 @@ export class OrderLookup {
     const streams = this.#applications.running(INVENTORY_ID)
     if (streams === undefined) return undefined
     const { value } = await streams.query(inventory).range()
-    const rows = value.map(({ key, value: shelf }) => ({ item_id: key, ...shelf }))
+    const rows = value.map(({ key, value: { available, reserved } }) => ({
+      item_id: key,
+      available,
+      reserved,
+    }))
     return rows.sort((a, b) => (a.item_id < b.item_id ? -1 : 1))
   }
 }

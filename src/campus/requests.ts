@@ -39,7 +39,8 @@ export class Requests {
     database.run('PRAGMA journal_mode = WAL')
     database.run('PRAGMA synchronous = NORMAL')
     database.run(`CREATE TABLE IF NOT EXISTS accepted (
-      order_id TEXT PRIMARY KEY, key TEXT UNIQUE, body_hash TEXT, placed_ms INTEGER NOT NULL, answer TEXT NOT NULL)`)
+      order_id TEXT PRIMARY KEY, key TEXT UNIQUE, body_hash TEXT,
+      placed_ms INTEGER NOT NULL, answer TEXT NOT NULL)`)
     database.run('CREATE INDEX IF NOT EXISTS accepted_by_time ON accepted (placed_ms)')
     database.run(`PRAGMA user_version = ${FORMAT}`)
     const insert = database.prepare<void, [string, string | null, string | null, number, string]>(

@@ -11,7 +11,9 @@ export async function statusLine({ applications, ingress, views }: Campus): Prom
   const lag = lags.reduce((sum, one) => sum + one, 0)
   const { reserved, failed } = views
   const open = await openWindows(applications)
-  return `orders ${ingress.accepted()} · reserved ${reserved} · failed ${failed} · lag ${lag} · open windows ${open}`
+  const orders = ingress.accepted()
+  const decided = `orders ${orders} · reserved ${reserved} · failed ${failed}`
+  return `${decided} · lag ${lag} · open windows ${open}`
 }
 
 async function openWindows(applications: Campus['applications']): Promise<number> {

@@ -32,7 +32,8 @@ export function line(record: ShownRecord): string {
     part === null ? 'null' : typeof part === 'string' ? part : `0x${part.hex}`
   const headers = record.headers.map(([name, value]) => ` ${name}=${plain(value)}`).join('')
   const time = new Date(record.timestamp).toISOString()
-  return `${record.partition}@${record.offset} ${time} ${plain(record.key)} ${plain(record.value)}${headers}`
+  const place = `${record.partition}@${record.offset}`
+  return `${place} ${time} ${plain(record.key)} ${plain(record.value)}${headers}`
 }
 
 /** Columns padded to their widest cell; numbers to the right. */

@@ -25,7 +25,12 @@ const FIRES_MS_MAX = 90_000
 const READY_MS_MAX = 2_000
 const CLOSES_MS_MAX = 80_000
 /** How often a name may be passed before it kills; those that come once a run come at the first. */
-const ONCE = ['runtime:restore', 'runtime:window-close', 'runtime:shutdown', 'log:compaction']
+const ONCE = new Set([
+  'runtime:restore',
+  'runtime:window-close',
+  'runtime:shutdown',
+  'log:compaction',
+])
 const NTH_MAX = 20
 
 class Orders {
@@ -95,7 +100,7 @@ export async function kill({ kills, orders: count }: KillOptions): Promise<numbe
     for (const name of [...SQLITE_FAILPOINTS, ...RUNTIME_FAILPOINTS]) {
       if (violations.length > 0) break
       await application.kill()
-      const nth = ONCE.includes(name) ? 1 : 1 + Math.floor(Math.random() * NTH_MAX)
+      const nth = ONCE.has(name) ? 1 : 1 + Math.floor(Math.random() * NTH_MAX)
       await restart(`arming ${name}:${nth}`, `${name}:${nth}`)
       if (name === 'runtime:shutdown') application.signal('SIGTERM')
       const exit = await application.exited(FIRES_MS_MAX)
