@@ -123,8 +123,8 @@ export interface PairProcessor {
 export interface RecordCollector {
   /**
    * Adds a record for `topic` (its name in the topology). `partition` undefined: by the key's bytes as Kafka's partitioner
-   * does, or by `partitionKey`; null keys go to the task's own partition modulo the topic's count, so that a replay
-   * gives the same.
+   * does, or by those of `partitionKey`, which is only asked where there is a choice; null keys go to the task's own
+   * partition modulo the topic's count, so that a replay gives the same.
    */
   collect<K, V>(
     topic: string,
@@ -135,7 +135,7 @@ export interface RecordCollector {
     valueSerde: Serde<V>,
     timestampMs: number,
     headers: RecordHeaders,
-    partitionKey: Uint8Array | undefined,
+    partitionKey: ((key: K) => Uint8Array) | undefined,
   ): void
   /**
    * R12: tells every partition of a repartition topic that `node` will send nothing more for windows that end at or before

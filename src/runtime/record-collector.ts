@@ -20,6 +20,15 @@ import { timeHeaders } from './time-record.ts'
 
 export const plainBytes: Encodes<Uint8Array> = { write: (bytes, target) => target.bytes(bytes) }
 
+/** Keys come again and again: looking one up costs a fifth of encoding and hashing it. */
+const KNOWN_KEYS_MAX = 10_000
+
+interface OutputTopic {
+  readonly partitions: readonly OutputPartition[]
+  /** Where string keys went: a topic has one key serde. */
+  readonly partitionOfKey: Map<string, number>
+}
+
 export interface TaskCollectorSetup {
   readonly topology: Topology
   readonly subTopology: number
@@ -31,7 +40,7 @@ export interface TaskCollectorSetup {
 export class TaskCollector implements RecordCollector {
   readonly #setup: TaskCollectorSetup
   /** By the topic's name in the topology and on the log alike. */
-  readonly #topics: Map<string, readonly OutputPartition[]> = new Map()
+  readonly #topics: Map<string, OutputTopic> = new Map()
   readonly #outputs: OutputPartition[] = []
   /** Partitions written since the savepoint. */
   readonly #touched: OutputPartition[] = []
@@ -51,20 +60,20 @@ export class TaskCollector implements RecordCollector {
     valueSerde: Serde<V>,
     timestampMs: number,
     headers: RecordHeaders,
-    partitionKey: Uint8Array | undefined,
+    partitionKey: ((key: K) => Uint8Array) | undefined,
   ): void {
-    const outputs = this.#topics.get(topic) ?? this.#openTopic(topic)
-    const chosen = partition ?? this.#partitionOf(outputs.length, key, keySerde, partitionKey)
-    const output = this.#touch(outputs, chosen)
-    output.add(timestampMs, key, keySerde, value, valueSerde, headers)
+    const output = this.#topics.get(topic) ?? this.#openTopic(topic)
+    const chosen = partition ?? this.#partitionOf(output, key, keySerde, partitionKey)
+    const target = this.#touch(output, chosen)
+    target.add(timestampMs, key, keySerde, value, valueSerde, headers)
   }
 
   announceTime(topic: string, node: string, timeMs: number, idle: boolean): void {
     const { subTopology, partition } = this.#setup
     const headers = timeHeaders({ subTopology, partition, node, timeMs, idle })
-    const outputs = this.#topics.get(topic) ?? this.#openTopic(topic)
-    for (let n = 0; n < outputs.length; n++) {
-      this.#touch(outputs, n).add(timeMs, null, plainBytes, null, plainBytes, headers)
+    const output = this.#topics.get(topic) ?? this.#openTopic(topic)
+    for (let n = 0; n < output.partitions.length; n++) {
+      this.#touch(output, n).add(timeMs, null, plainBytes, null, plainBytes, headers)
     }
   }
 
@@ -76,9 +85,9 @@ export class TaskCollector implements RecordCollector {
     value: Uint8Array | null,
     headers: RecordHeaders,
   ): void {
-    const outputs = this.#topics.get(topic) ?? this.#openTopic(topic)
-    const output = this.#touch(outputs, this.#setup.partition % outputs.length)
-    output.add(timestampMs, key, plainBytes, value, plainBytes, headers)
+    const output = this.#topics.get(topic) ?? this.#openTopic(topic)
+    const own = this.#touch(output, this.#setup.partition % output.partitions.length)
+    own.add(timestampMs, key, plainBytes, value, plainBytes, headers)
   }
 
   /** Bytes waiting for the next commit. */
@@ -104,11 +113,11 @@ export class TaskCollector implements RecordCollector {
     this.#touched.length = 0
   }
 
-  #touch(outputs: readonly OutputPartition[], partition: number): OutputPartition {
-    const output = outputs[partition]
+  #touch({ partitions }: OutputTopic, partition: number): OutputPartition {
+    const output = partitions[partition]
     if (output === undefined) {
-      const message = `partition ${partition} of ${outputs[0]?.topic} was chosen for a record`
-      throw new TopologyError('OPTION_INVALID', `${message}; it has ${outputs.length}`)
+      const message = `partition ${partition} of ${partitions[0]?.topic} was chosen for a record`
+      throw new TopologyError('OPTION_INVALID', `${message}; it has ${partitions.length}`)
     }
     if (output.savepoint !== this.#savepoint) {
       output.mark(this.#savepoint)
@@ -118,21 +127,32 @@ export class TaskCollector implements RecordCollector {
   }
 
   #partitionOf<K>(
-    count: number,
+    { partitions, partitionOfKey }: OutputTopic,
     key: K | null,
     keySerde: Serde<K>,
-    partitionKey: Uint8Array | undefined,
+    partitionKey: ((key: K) => Uint8Array) | undefined,
   ): number {
+    const count = partitions.length
     if (count === 1) return 0
-    if (partitionKey !== undefined) return partitionFor(partitionKey, count)
     if (key === null) return this.#setup.partition % count
+    if (partitionKey !== undefined) return partitionFor(partitionKey(key), count)
+    if (typeof key !== 'string') return this.#partitionOfBytes(key, keySerde, count)
+    const known = partitionOfKey.get(key)
+    if (known !== undefined) return known
+    const partition = this.#partitionOfBytes(key, keySerde, count)
+    if (partitionOfKey.size >= KNOWN_KEYS_MAX) partitionOfKey.clear()
+    partitionOfKey.set(key, partition)
+    return partition
+  }
+
+  #partitionOfBytes<K>(key: K, keySerde: Serde<K>, count: number): number {
     const writer = this.#key
     writer.length = 0
     keySerde.write(key, writer)
     return partitionFor(writer.buffer.subarray(0, writer.length), count)
   }
 
-  #openTopic(topic: string): readonly OutputPartition[] {
+  #openTopic(topic: string): OutputTopic {
     const { topology, partitionCounts, taskId } = this.#setup
     const name = topicNameOnLog(topology, topic)
     const count = partitionCounts.get(name)
@@ -140,9 +160,10 @@ export class TaskCollector implements RecordCollector {
       const message = `task ${taskId} writes to ${name}, which does not exist on the log: create it`
       throw new TaskError('TOPIC_MISSING', message, { taskId })
     }
-    const outputs = Array.from({ length: count }, (_, n) => new OutputPartition(name, n))
-    this.#topics.set(topic, outputs)
-    this.#outputs.push(...outputs)
-    return outputs
+    const partitions = Array.from({ length: count }, (_, n) => new OutputPartition(name, n))
+    const output = { partitions, partitionOfKey: new Map<string, number>() }
+    this.#topics.set(topic, output)
+    this.#outputs.push(...partitions)
+    return output
   }
 }

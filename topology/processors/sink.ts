@@ -39,7 +39,7 @@ export class Sink implements Processor {
       this.#value,
       timestampMs,
       this.#run.headers,
-      key === null ? undefined : this.#partitionKey?.(key),
+      this.#partitionKey,
     )
   }
 }
