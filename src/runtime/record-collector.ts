@@ -6,14 +6,9 @@
  */
 import { partitionFor, type Append, type Encodes, type RecordHeaders } from '#log'
 import { ByteWriter } from '#system'
-import {
-  topicNameOnLog,
-  TopologyError,
-  type RecordCollector,
-  type Serde,
-  type Topology,
-} from '#topology'
+import { topicNameOnLog, TopologyError, type RecordCollector, type Serde } from '#topology'
 import { OutputPartition } from './output-partition.ts'
+import type { TaskIdentity } from './task-contract.ts'
 import { TaskError } from './task-error.ts'
 import type { PartitionCounts } from './task-options.ts'
 import { timeHeaders } from './time-record.ts'
@@ -29,16 +24,9 @@ interface OutputTopic {
   readonly partitionOfKey: Map<string, number>
 }
 
-export interface TaskCollectorSetup {
-  readonly topology: Topology
-  readonly subTopology: number
-  readonly partition: number
-  readonly taskId: string
-  readonly partitionCounts: PartitionCounts
-}
-
 export class TaskCollector implements RecordCollector {
-  readonly #setup: TaskCollectorSetup
+  readonly #identity: TaskIdentity
+  readonly #partitionCounts: PartitionCounts
   /** By the topic's name in the topology and on the log alike. */
   readonly #topics: Map<string, OutputTopic> = new Map()
   readonly #outputs: OutputPartition[] = []
@@ -47,8 +35,9 @@ export class TaskCollector implements RecordCollector {
   readonly #key: ByteWriter = new ByteWriter(256)
   #savepoint: number = 0
 
-  constructor(setup: TaskCollectorSetup) {
-    this.#setup = setup
+  constructor(identity: TaskIdentity, partitionCounts: PartitionCounts) {
+    this.#identity = identity
+    this.#partitionCounts = partitionCounts
   }
 
   collect<K, V>(
@@ -69,8 +58,9 @@ export class TaskCollector implements RecordCollector {
   }
 
   announceTime(topic: string, node: string, timeMs: number, idle: boolean): void {
-    const { subTopology, partition } = this.#setup
-    const headers = timeHeaders({ subTopology, partition, node, timeMs, idle })
+    const { subTopology, partition } = this.#identity
+    const { number } = subTopology
+    const headers = timeHeaders({ subTopology: number, partition, node, timeMs, idle })
     const output = this.#topics.get(topic) ?? this.#openTopic(topic)
     for (let n = 0; n < output.partitions.length; n++) {
       this.#touch(output, n).add(timeMs, null, plainBytes, null, plainBytes, headers)
@@ -86,7 +76,7 @@ export class TaskCollector implements RecordCollector {
     headers: RecordHeaders,
   ): void {
     const output = this.#topics.get(topic) ?? this.#openTopic(topic)
-    const own = this.#touch(output, this.#setup.partition % output.partitions.length)
+    const own = this.#touch(output, this.#identity.partition % output.partitions.length)
     own.add(timestampMs, key, plainBytes, value, plainBytes, headers)
   }
 
@@ -134,7 +124,7 @@ export class TaskCollector implements RecordCollector {
   ): number {
     const count = partitions.length
     if (count === 1) return 0
-    if (key === null) return this.#setup.partition % count
+    if (key === null) return this.#identity.partition % count
     if (partitionKey !== undefined) return partitionFor(partitionKey(key), count)
     if (typeof key !== 'string') return this.#partitionOfBytes(key, keySerde, count)
     const known = partitionOfKey.get(key)
@@ -153,9 +143,9 @@ export class TaskCollector implements RecordCollector {
   }
 
   #openTopic(topic: string): OutputTopic {
-    const { topology, partitionCounts, taskId } = this.#setup
+    const { topology, taskId } = this.#identity
     const name = topicNameOnLog(topology, topic)
-    const count = partitionCounts.get(name)
+    const count = this.#partitionCounts.get(name)
     if (count === undefined) {
       const message = `task ${taskId} writes to ${name}, which does not exist on the log: create it`
       throw new TaskError('TOPIC_MISSING', message, { taskId })

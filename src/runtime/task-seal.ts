@@ -4,9 +4,8 @@
  * Invariant: every input's offset and metadata are in it, whether or not they moved (R1).
  */
 import { partitionKey, type Append, type OffsetCommit } from '#log'
-import type { SealedWrites, TaskStore } from '#state'
+import type { ChangelogRecord, StateStore, TaskStore } from '#state'
 import { assert } from '#system'
-import type { StoreSpec } from '#topology'
 import { changelogTopicOf } from './internal-names.ts'
 import { OutputPartition } from './output-partition.ts'
 import { plainBytes, type TaskCollector } from './record-collector.ts'
@@ -15,50 +14,75 @@ import type { SealedStore, SealedTask } from './task-contract.ts'
 import type { TaskSetup } from './task-options.ts'
 import type { TaskTimes } from './task-times.ts'
 
-export function sealTask(
-  setup: TaskSetup,
-  stores: ReadonlyMap<string, TaskStore>,
-  collector: TaskCollector,
-  queues: readonly RecordQueue[],
-  times: TaskTimes,
-): SealedTask {
-  const metadata = times.save()
-  const appends: Append[] = []
-  const sealedStores = setup.identity.subTopology.stores.map((spec) => {
-    const writes = stores.get(spec.name)?.seal()
-    const store = setup.stores.get(spec.name)
-    assert(writes !== undefined && store !== undefined, `store ${spec.name} belongs to the task`)
-    const changelogAppends = appendChangelog(setup, spec, writes, appends)
-    return { storeName: spec.name, store, changes: writes.changes, changelogAppends }
-  }) satisfies readonly SealedStore[]
-  collector.seal(appends)
-  const offsets = queues.map(({ input, position, index }): OffsetCommit => ({
-    ...input,
-    offset: position,
-    metadata: metadata[index] ?? '',
-  }))
-  return {
-    taskId: setup.identity.taskId,
-    appends,
-    offsets,
-    stores: sealedStores,
-    inputPositions: Object.fromEntries(offsets.map((input) => [partitionKey(input), input.offset])),
-  }
+export interface TaskSealParts {
+  readonly stores: ReadonlyMap<string, TaskStore>
+  readonly collector: TaskCollector
+  readonly queues: readonly RecordQueue[]
+  readonly times: TaskTimes
 }
 
-/** Adds a store's changelog batches; returns which appends they are. */
-function appendChangelog(
-  { identity, wallClockMs }: TaskSetup,
-  spec: StoreSpec,
-  { changelog }: SealedWrites,
-  appends: Append[],
-): readonly number[] {
-  if (changelog.length === 0) return []
-  const output = new OutputPartition(changelogTopicOf(identity.topology, spec), identity.partition)
-  for (const { key, value, timestampMs, headers } of changelog) {
-    output.add(timestampMs ?? wallClockMs(), key, plainBytes, value, plainBytes, headers ?? [])
+interface SealingStore {
+  readonly store: TaskStore
+  readonly backend: StateStore
+  /** Kept from commit to commit for its buffer. */
+  readonly changelog: OutputPartition
+}
+
+export class TaskSeal {
+  readonly #taskId: string
+  readonly #wallClockMs: () => number
+  readonly #parts: TaskSealParts
+  readonly #stores: readonly SealingStore[]
+
+  constructor({ identity, stores, wallClockMs }: TaskSetup, parts: TaskSealParts) {
+    this.#taskId = identity.taskId
+    this.#wallClockMs = wallClockMs
+    this.#parts = parts
+    this.#stores = identity.subTopology.stores.map((spec) => {
+      const store = parts.stores.get(spec.name)
+      const backend = stores.get(spec.name)
+      assert(store !== undefined && backend !== undefined, `${spec.name} is a store of the task`)
+      const topic = changelogTopicOf(identity.topology, spec)
+      return { store, backend, changelog: new OutputPartition(topic, identity.partition) }
+    })
   }
-  const first = appends.length
-  output.seal(appends)
-  return Array.from({ length: appends.length - first }, (_, n) => first + n)
+
+  seal(): SealedTask {
+    const { collector, queues, times } = this.#parts
+    const metadata = times.save()
+    const appends: Append[] = []
+    const stores = this.#stores.map((sealing): SealedStore => {
+      const { changelog, changes } = sealing.store.seal()
+      const changelogAppends = this.#appendChangelog(sealing.changelog, changelog, appends)
+      return { storeName: sealing.store.name, store: sealing.backend, changes, changelogAppends }
+    })
+    collector.seal(appends)
+    const offsets = queues.map(
+      ({ input: { topic, partition }, position, index }): OffsetCommit => ({
+        topic,
+        partition,
+        offset: position,
+        metadata: metadata[index] ?? '',
+      }),
+    )
+    const inputPositions = Object.fromEntries(
+      offsets.map((input) => [partitionKey(input), input.offset]),
+    )
+    return { taskId: this.#taskId, appends, offsets, stores, inputPositions }
+  }
+
+  /** Adds a store's changelog batches; returns which appends they are. */
+  #appendChangelog(
+    output: OutputPartition,
+    records: readonly ChangelogRecord[],
+    appends: Append[],
+  ): readonly number[] {
+    for (const { key, value, timestampMs, headers } of records) {
+      const timeMs = timestampMs ?? this.#wallClockMs()
+      output.add(timeMs, key, plainBytes, value, plainBytes, headers ?? [])
+    }
+    const first = appends.length
+    output.seal(appends)
+    return Array.from({ length: appends.length - first }, (_, n) => first + n)
+  }
 }

@@ -30,7 +30,7 @@ import { TaskFailures, tooFarAhead } from './task-failures.ts'
 import { taskInputs, type TaskInput } from './task-input.ts'
 import { TaskLifecycle } from './task-lifecycle.ts'
 import type { ErrorPolicy, TaskSetup } from './task-options.ts'
-import { sealTask } from './task-seal.ts'
+import { TaskSeal } from './task-seal.ts'
 import { taskStoresOf } from './task-stores.ts'
 import { TaskTimes } from './task-times.ts'
 import { Ticker } from './ticker.ts'
@@ -58,6 +58,7 @@ export class Task implements TaskApi {
   readonly #late: LateRecords | undefined
   readonly #ticker: Ticker | undefined
   readonly #times: TaskTimes
+  readonly #seal: TaskSeal
   readonly #layer: OpenLayer
   /** Reused for every record: the pipeline keeps nothing of it. */
   readonly #place: { partition: number; offset: number; headers: RecordHeaders }
@@ -74,13 +75,7 @@ export class Task implements TaskApi {
     this.#lifecycle = new TaskLifecycle(applicationId, taskId, setup.observer ?? noObserver)
     this.stores = taskStoresOf(subTopology.stores, setup.stores)
     this.#place = { partition, offset: -1, headers: NO_HEADERS }
-    this.#collector = new TaskCollector({
-      topology,
-      subTopology: subTopology.number,
-      partition,
-      taskId,
-      partitionCounts,
-    })
+    this.#collector = new TaskCollector(identity, partitionCounts)
     this.#failures = new TaskFailures(setup, this.#collector)
 
     const { queues, upstreams } = taskInputs(identity, partitionCounts, () => this.#pipeline)
@@ -135,6 +130,12 @@ export class Task implements TaskApi {
       queues: this.#queues,
       upstreams: this.#upstreams,
       failures: this.#failures.window,
+    })
+    this.#seal = new TaskSeal(setup, {
+      stores: this.stores,
+      collector: this.#collector,
+      queues,
+      times: this.#times,
     })
   }
 
@@ -268,7 +269,7 @@ export class Task implements TaskApi {
       const topic = journalTopicOf(applicationId, subTopology.number)
       this.#collector.add(topic, Math.max(this.streamTimeMs, 0), null, journal, NO_HEADERS)
     }
-    const sealed = sealTask(this.#setup, this.stores, this.#collector, this.#queues, this.#times)
+    const sealed = this.#seal.seal()
     this.#isSealed = true
     this.#isDirty = false
     this.commitRequested = false
