@@ -16,7 +16,6 @@ export interface TaskOptions {
   readonly onProcessingError: ErrorPolicy
   /** Processing stops at about this many bytes of uncommitted writes and outputs, until they are sealed. */
   readonly layerBytesMax: number
-  readonly guarantee: 'exactly-once' | 'at-least-once'
   /** Values kept in a store are frozen, so that mutating one throws (tests). */
   readonly freezeValues: boolean
 }
@@ -25,7 +24,6 @@ export const DEFAULT_TASK_OPTIONS: TaskOptions = {
   onDecodeError: 'dead-letter',
   onProcessingError: 'dead-letter',
   layerBytesMax: 32 * 1024 * 1024,
-  guarantee: 'exactly-once',
   freezeValues: false,
 }
 
