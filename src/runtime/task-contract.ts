@@ -39,7 +39,7 @@ export interface SealedStore {
 /** Everything one task contributes to one commit (protocol section 5, step 1). It no longer changes. */
 export interface SealedTask {
   readonly taskId: string
-  /** Changelogs first, then outputs, journal, late records and dead letters; topic names as the log knows them. */
+  /** Changelogs first, then everything else that was written; topic names as the log knows them. */
   readonly appends: readonly Append[]
   /** Every input partition with its metadata, whether or not it moved (R1). */
   readonly offsets: readonly OffsetCommit[]
@@ -99,7 +99,10 @@ export interface TaskApi {
   readonly nextTickElapsedMs: number
   readonly nextWallClockMs: number
 
-  /** Step 1. One sealed value at a time: `release` or closing comes first. Undefined when nothing is dirty. */
+  /**
+   * Step 1. One sealed value at a time: `release` or closing comes first. Undefined when nothing is dirty. Nothing may have
+   * been polled that is not added: an empty input is committed at the position that `progressOf` gives (T8).
+   */
   seal(progressOf: ProgressOf): SealedTask | undefined
   /** Step 7, after every store has applied. */
   release(): void
