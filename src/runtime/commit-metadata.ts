@@ -3,8 +3,10 @@
  *
  * Invariant: what was encoded decodes to the same; a text that is not ours decodes to an unknown partition time (−1).
  *
- * Base64 of: magic 2 ‖ partition time (8) ‖ [count (4) ‖ (length (4) ‖ name ‖ time (8))*], for example partition time 0 and
- * `store` = 5: `02 0000000000000000 00000001 00000005 73746f7265 0000000000000005`, or `AgAAAAAAAAAAAAAAAQAAAAVzdG9yZQAAAAAAAAAF`.
+ * Base64 of: magic 2 ‖ partition time (8) ‖ [count (4) ‖ (length (4) ‖ name ‖ time (8))*]. Partition time 0 and `store` = 5:
+ *
+ *     02 0000000000000000 00000001 00000005 73746f7265 0000000000000005     AgAAAAAAAAAAAAAAAQAAAAVzdG9yZQAAAAAAAAAF
+ *
  * Magic 1 ‖ partition time is the older form.
  */
 import { Buffer } from 'node:buffer'

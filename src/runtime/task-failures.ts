@@ -40,7 +40,7 @@ export class TaskFailures {
     const options = { taskId, at, cause: error }
     if (policy === 'stop') throw new TaskError(code, `${where}: ${message}`, options)
     if (!this.window.failed()) {
-      const text = `${where}: more than half of the last 100 records failed, the last with ${message}`
+      const text = `${where}: more than half of the last 100 records failed, now with ${message}`
       throw new TaskError('TASK_POISONED', text, options)
     }
     this.records += 1

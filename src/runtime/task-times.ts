@@ -94,7 +94,7 @@ export class TaskTimes {
     const text = encodeMetadata({ partitionTimeMs, times: short })
     if (text.length <= METADATA_BYTES_MAX) return text
     const { taskId } = this.#parts
-    const message = `task ${taskId} has ${times.size} times to save, which take ${text.length} bytes`
+    const message = `task ${taskId} has ${times.size} times to save, in ${text.length} bytes`
     throw new TaskError('METADATA_TOO_LARGE', `${message}: split the sub-topology`, { taskId })
   }
 }
