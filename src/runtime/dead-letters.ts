@@ -7,12 +7,18 @@
  *     __streams.errors.exception   class of the error       __streams.errors.topic       orders
  *     __streams.errors.message     its text                 __streams.errors.partition   3
  *     __streams.errors.stacktrace  its stack                __streams.errors.offset      1207
+ *
+ * A record that with these would be too large for the log leaves its value out, which `millrace-value-bytes` then tells.
  */
 import { Buffer } from 'node:buffer'
-import type { RawRecord, RecordHeaders, TopicPartition } from '#log'
+import { LogError, type RawRecord, type RecordHeaders, type TopicPartition } from '#log'
 import type { TaskCollector } from './record-collector.ts'
 
 export const ERROR_HEADER_PREFIX = '__streams.errors.'
+export const VALUE_BYTES_HEADER = 'millrace-value-bytes'
+
+/** What user code puts into a message has no bounds of its own. */
+const TEXT_LENGTH_MAX = 4096
 
 export function addDeadLetter(
   collector: TaskCollector,
@@ -21,14 +27,18 @@ export function addDeadLetter(
   record: RawRecord,
   error: unknown,
 ): void {
-  const { buffer, keyStart, keyEnd, valueStart, valueEnd } = record
-  collector.add(
-    topic,
-    record.timestampMs,
-    keyStart < 0 ? null : buffer.subarray(keyStart, keyEnd),
-    valueStart < 0 ? null : buffer.subarray(valueStart, valueEnd),
-    [...record.headers(), ...errorHeaders(origin, record.offset, error)],
-  )
+  const { buffer, keyStart, keyEnd, valueStart, valueEnd, timestampMs } = record
+  const key = keyStart < 0 ? null : buffer.subarray(keyStart, keyEnd)
+  const value = valueStart < 0 ? null : buffer.subarray(valueStart, valueEnd)
+  const headers = [...record.headers(), ...errorHeaders(origin, record.offset, error)]
+  try {
+    collector.add(topic, timestampMs, key, value, headers)
+  } catch (failure) {
+    const isTooLarge = failure instanceof LogError && failure.code === 'RECORD_TOO_LARGE'
+    if (!isTooLarge || value === null) throw failure
+    const bytes = Buffer.from(String(value.length))
+    collector.add(topic, timestampMs, key, null, [...headers, [VALUE_BYTES_HEADER, bytes]])
+  }
 }
 
 function errorHeaders(origin: TopicPartition, offset: number, error: unknown): RecordHeaders {
@@ -43,7 +53,7 @@ function errorHeaders(origin: TopicPartition, offset: number, error: unknown): R
   }
   return Object.entries(texts).map(([part, text]) => [
     `${ERROR_HEADER_PREFIX}${part}`,
-    text === undefined ? null : Buffer.from(text),
+    text === undefined ? null : Buffer.from(text.slice(0, TEXT_LENGTH_MAX)),
   ])
 }
 
