@@ -22,6 +22,8 @@ export interface QueryOptions {
   readonly waitMs?: number
   /** Also asks standbys and stores that are being restored, which may show half a commit. */
   readonly allowStale?: boolean
+  /** Answers with the partitions that are here, where a range would else fail because others are elsewhere. */
+  readonly localOnly?: boolean
 }
 
 /** A value with where it stands: `positions` are the applied input positions of the tasks that answered. */
@@ -64,7 +66,7 @@ export interface WindowRow<K, V> extends TableRow<K, V> {
 
 export interface TableQuery<K, V> {
   get(key: K, options?: QueryOptions): Promise<Answer<V | undefined>>
-  /** Rows of all local partitions; within a partition in key order. */
+  /** Rows of all partitions, partition by partition, each in key order. QUERY_NOT_HERE if one is in another process. */
   range(bounds?: Bounds<K>, options?: QueryOptions): Promise<Answer<readonly TableRow<K, V>[]>>
 }
 
@@ -76,7 +78,7 @@ export interface WindowQuery<K, V> {
     bounds?: WindowBounds,
     options?: QueryOptions,
   ): Promise<Answer<readonly WindowRow<K, V>[]>>
-  /** Windows of all keys of all local partitions, by start. */
+  /** Windows of all keys of all partitions, by start. */
   windows(
     bounds?: WindowBounds,
     options?: QueryOptions,

@@ -29,6 +29,10 @@ export type TaskErrorCode =
   | 'METADATA_TOO_LARGE'
   /** A topic that the task reads or writes does not exist on the log. Create it, then start again. */
   | 'TOPIC_MISSING'
+  /** The task that has the key is not in this process: ask its owner, whose endpoint the message names if it is known. */
+  | 'QUERY_NOT_HERE'
+  /** What the query waits for was not applied in time: ask again, or wait longer. */
+  | 'QUERY_STALE'
 
 /** Where the record was that the error is about. */
 export interface RecordPlace {
