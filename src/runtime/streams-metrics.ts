@@ -10,6 +10,8 @@ export interface TaskMetrics {
   readonly worker: number
   readonly streamTimeMs: number
   readonly bufferedBytes: number
+  /** Since it began to run here: late, of null key, failed … */
+  readonly droppedRecords: number
   readonly lagRecords: number
 }
 

@@ -3,18 +3,33 @@
  *
  * Invariant: nothing of an application runs before `start` or after `close` has resolved.
  */
+import { partitionKey, type TopicPartition } from '#log'
 import { assert } from '#system'
 import type { Topology, Windowed } from '#topology'
+import { createBackends } from './backends.ts'
+import { inputTopicsOf } from './internal-names.ts'
+import { takeInstanceFolder, type InstanceFolder } from './instance-folder.ts'
+import { loadTopology } from './load-topology.ts'
+import { queryHandle } from './query-handle.ts'
 import type { Queryable, TableQuery, WindowQuery } from './query.ts'
-import type { StreamsMetrics } from './streams-metrics.ts'
-import { NO_METRICS } from './streams-metrics.ts'
-import type { StreamsOptions, TopologySource } from './streams-options.ts'
-import type { StreamsState } from './streams-state.ts'
+import { NO_METRICS, sumMetrics, type StreamsMetrics } from './streams-metrics.ts'
+import {
+  DEFAULT_COMMIT_INTERVAL_MS,
+  DEFAULT_LIMITS,
+  isTopologyModule,
+  machineOf,
+  type Machine,
+  type StreamsOptions,
+  type TopologySource,
+} from './streams-options.ts'
+import { nextStreamsState, type StreamsState } from './streams-state.ts'
+import { DEFAULT_TASK_OPTIONS, type PartitionCounts } from './task-options.ts'
+import { writeTopologyRecord } from './topology-record.ts'
+import { prepareTopics } from './topics.ts'
+import { hostHere, type WorkerHost } from './worker-host.ts'
 
 /** How far an input partition of the application is behind. */
-export interface InputLag {
-  readonly topic: string
-  readonly partition: number
+export interface InputLag extends TopicPartition {
   /** The next input offset to be committed; the earliest offset while nothing is. */
   readonly committed: number
   readonly highWatermark: number
@@ -27,50 +42,241 @@ export interface StreamsEvents {
   failed: { readonly error: unknown }
 }
 
-export class Streams {
-  readonly applicationId: string
+type Listener = (event: StreamsEvents[keyof StreamsEvents]) => void
 
-  constructor(topology: TopologySource, _options: StreamsOptions) {
-    assert(!('module' in topology), 'not yet')
-    this.applicationId = (topology as Topology).applicationId
+export class Streams {
+  readonly #source: TopologySource
+  readonly #options: StreamsOptions
+  readonly #machine: Machine
+  readonly #listeners = new Map<keyof StreamsEvents, Set<Listener>>()
+  readonly #workerStates = new Map<number, 'rebalancing' | 'running'>()
+  #topology: Topology | undefined
+  #counts: PartitionCounts = new Map()
+  #folder: InstanceFolder | undefined
+  #hosts: readonly WorkerHost[] = []
+  #lastMetrics: StreamsMetrics = NO_METRICS
+  #state: StreamsState = 'created'
+  #failure: unknown
+  #closing: Promise<void> | undefined
+  #settle: () => void = () => {}
+
+  constructor(topology: TopologySource, options: StreamsOptions) {
+    const { workers = 1, backend, stateDir } = options
+    assert(Number.isInteger(workers) && workers > 0, 'there is at least one worker')
+    assert(
+      workers === 1 || isTopologyModule(topology),
+      'more than one worker takes the topology as { module, export }: closures do not cross threads',
+    )
+    assert(backend === 'memory' || stateDir !== undefined, 'stores on disk need a stateDir')
+    this.#source = topology
+    this.#options = options
+    this.#machine = machineOf(options)
+    if (!isTopologyModule(topology)) this.#topology = topology
   }
 
+  /** Of a topology given as a module it is known once `start` has loaded it. */
+  get applicationId(): string {
+    return this.#known().applicationId
+  }
+  get topology(): Topology {
+    return this.#known()
+  }
   get state(): StreamsState {
-    return 'created'
+    return this.#state
   }
   /** What `state` is 'error' for. */
   get failure(): unknown {
-    return undefined
+    return this.#failure
   }
   get metrics(): StreamsMetrics {
-    return NO_METRICS
+    if (this.#hosts.length === 0) return this.#lastMetrics
+    return sumMetrics(this.#hosts.map((host) => host.metrics()))
   }
 
-  /** Creates what is missing on the log, joins the group, and resolves once the first tasks run (or none were given). */
-  start(): Promise<void> {
-    return Promise.reject(assert(false, 'not yet'))
+  /** Creates what is missing on the log, joins the group, and resolves once the tasks given to it run (or none were given). */
+  async start(): Promise<void> {
+    assert(this.#state === 'created', 'a handle is started once')
+    this.#changeState('rebalancing')
+    const settled = new Promise<void>((resolve) => {
+      this.#settle = resolve
+    })
+    try {
+      await this.#begin()
+    } catch (error) {
+      await this.#fail(error)
+    }
+    await settled
+    if (this.#failure !== undefined) throw this.#failure
   }
+
   /** Commits, closes and stops. With `leave` the other members take over at once; without, the place is kept for a restart. */
-  close(_options: { readonly leave?: boolean } = {}): Promise<void> {
-    return Promise.reject(assert(false, 'not yet'))
+  close({ leave = false }: { readonly leave?: boolean } = {}): Promise<void> {
+    this.#closing ??= this.#close(leave)
+    return this.#closing
   }
 
+  /** A stored table, or a store that a processor declared. */
   query<K, V>(table: Queryable<Windowed<K>, V>): WindowQuery<K, V>
   query<K, V>(table: Queryable<K, V>): TableQuery<K, V>
-  query(_table: Queryable<unknown, unknown>): unknown {
-    return assert(false, 'not yet')
+  query(table: Queryable<unknown, unknown>): unknown {
+    return queryHandle(
+      {
+        topology: this.#known(),
+        partitionCounts: this.#counts,
+        ask: async (question) => {
+          const replies = await Promise.all(this.#hosts.map((host) => host.ask(question)))
+          return replies.flat()
+        },
+        ownerOf: (taskId) => this.#hosts[0]?.owners()[taskId],
+      },
+      table.name,
+    )
   }
 
   /** Asked of the log: committed offsets against high watermarks, of every input partition. */
-  lag(): Promise<readonly InputLag[]> {
-    return Promise.resolve([])
+  async lag(): Promise<readonly InputLag[]> {
+    const { log } = this.#options
+    const topology = this.#known()
+    const topics = topology.subTopologies.flatMap((sub) => inputTopicsOf(topology, sub))
+    const places = [...new Set(topics)].flatMap((topic) =>
+      Array.from({ length: this.#counts.get(topic) ?? 0 }, (_, partition) => ({
+        topic,
+        partition,
+      })),
+    )
+    const committed = await log.committedOffsets(topology.applicationId, places)
+    return Promise.all(
+      places.map(async (place) => {
+        const highWatermark = await log.endOffset(place, 'read-uncommitted')
+        const known = committed.get(partitionKey(place))?.offset
+        const offset = known ?? (await log.earliestOffset(place))
+        const lagRecords = Math.max(0, highWatermark - offset)
+        return { ...place, committed: offset, highWatermark, lagRecords }
+      }),
+    )
   }
 
   /** Calls `listener` at every event of this kind; the answer ends it. */
   on<Kind extends keyof StreamsEvents>(
-    _kind: Kind,
-    _listener: (event: StreamsEvents[Kind]) => void,
+    kind: Kind,
+    listener: (event: StreamsEvents[Kind]) => void,
   ): () => void {
-    return () => {}
+    const listeners = this.#listeners.get(kind) ?? new Set()
+    this.#listeners.set(kind, listeners)
+    const called = listener as Listener
+    listeners.add(called)
+    return () => {
+      listeners.delete(called)
+    }
+  }
+
+  // -------------------------------------------------------------- inside
+
+  async #begin(): Promise<void> {
+    const { log, stateDir, instanceId, createTopics } = this.#options
+    this.#topology ??= await loadTopology(this.#source)
+    const topology = this.#topology
+    if (stateDir !== undefined) {
+      const { random } = this.#machine
+      this.#folder = await takeInstanceFolder(stateDir, topology.applicationId, random)
+    }
+    this.#counts = await prepareTopics(log, topology, createTopics)
+    await writeTopologyRecord(log, topology, this.#machine.clock)
+    const id = instanceId ?? this.#folder?.instanceId ?? this.#machine.random.uuid()
+    this.#host(topology, id)
+  }
+
+  #host(topology: Topology, instanceId: string): void {
+    const { log, backend, guarantee = 'exactly-once', standbys = 0, endpoint } = this.#options
+    const folder = this.#folder
+    const limits = { ...DEFAULT_LIMITS, ...this.#options.limits }
+    const { onDecodeError, onProcessingError } = this.#options
+    const worker = 0
+    this.#workerStates.set(worker, 'rebalancing')
+    const host = hostHere({
+      log,
+      topology,
+      partitionCounts: this.#counts,
+      backends: createBackends({ folder: folder?.path, backend }),
+      taskOptions: {
+        ...DEFAULT_TASK_OPTIONS,
+        ...(onDecodeError !== undefined && { onDecodeError }),
+        ...(onProcessingError !== undefined && { onProcessingError }),
+        layerBytesMax: limits.layerBytesMax,
+      },
+      guarantee,
+      commitIntervalMs: this.#options.commitIntervalMs ?? DEFAULT_COMMIT_INTERVAL_MS,
+      standbys,
+      limits,
+      machine: this.#machine,
+      worker,
+      instanceId,
+      transactionalId: `${topology.applicationId}-${instanceId}-${worker}`,
+      memberInstanceId: folder === undefined ? undefined : `${instanceId}-${worker}`,
+      endpoint,
+      heldBefore: () => folder?.heldBefore() ?? {},
+      remember: (positions) => folder?.remember(positions),
+      onState: (state) => this.#onWorkerState(worker, state),
+    })
+    this.#hosts = [host]
+    host.ended.catch((error: unknown) => this.#fail(error))
+  }
+
+  #onWorkerState(worker: number, state: 'rebalancing' | 'running'): void {
+    this.#workerStates.set(worker, state)
+    if (this.#state !== 'rebalancing' && this.#state !== 'running') return
+    const isRunning = [...this.#workerStates.values()].every((each) => each === 'running')
+    const next = isRunning ? 'running' : 'rebalancing'
+    if (next !== this.#state) this.#changeState(next)
+    if (isRunning) this.#settle()
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    if (this.#state === 'error' || this.#state === 'not-running') return
+    this.#failure = error
+    this.#changeState('error')
+    this.#machine.observer({
+      kind: 'failed',
+      applicationId: this.#topology?.applicationId ?? '',
+      error,
+    })
+    this.#emit('failed', { error })
+    await this.#stopHosts(false)
+    this.#settle()
+  }
+
+  async #close(leave: boolean): Promise<void> {
+    const hadFailed = this.#state === 'error'
+    this.#changeState('pending-shutdown')
+    this.#settle()
+    await this.#stopHosts(leave)
+    this.#changeState(hadFailed ? 'error' : 'not-running')
+  }
+
+  async #stopHosts(leave: boolean): Promise<void> {
+    const hosts = this.#hosts
+    for (const host of hosts) host.stop(leave)
+    await Promise.allSettled(hosts.map(({ ended }) => ended))
+    this.#lastMetrics = this.metrics
+    this.#hosts = []
+    this.#folder?.release()
+    this.#folder = undefined
+  }
+
+  #known(): Topology {
+    assert(this.#topology !== undefined, 'the topology of a module is loaded by start')
+    return this.#topology
+  }
+
+  #changeState(to: StreamsState): void {
+    const from = this.#state
+    this.#state = nextStreamsState(from, to)
+    const applicationId = this.#topology?.applicationId ?? ''
+    this.#machine.observer({ kind: 'state', applicationId, state: to })
+    this.#emit('state', { from, to })
+  }
+
+  #emit<Kind extends keyof StreamsEvents>(kind: Kind, event: StreamsEvents[Kind]): void {
+    for (const listener of this.#listeners.get(kind) ?? []) listener(event)
   }
 }
