@@ -1,0 +1,101 @@
+/**
+ * A log as one process sees it, which may die or have its commits held up.
+ *
+ * After `crash` no call of the process reaches the log and none that it waits for is answered: it is as if it were gone.
+ */
+import {
+  DelegatingLog,
+  type Assignment,
+  type CommitResult,
+  type FetchedBatch,
+  type GroupMember,
+  type JoinOptions,
+  type LogReader,
+  type LogWriter,
+  type SealedCommit,
+  type TopicPartition,
+  type CommittedOffset,
+} from '#log'
+
+const NEVER: Promise<never> = new Promise(() => {})
+
+export class FaultyLog extends DelegatingLog {
+  isCrashed: boolean = false
+  /** Waited for before a commit reaches the log. */
+  beforeCommit: (sealed: SealedCommit) => Promise<void> = () => Promise.resolve()
+  /** Waited for before the process hears how a commit ended; what it answers is what it hears. */
+  afterCommit: (result: CommitResult, sealed: SealedCommit) => Promise<CommitResult> = (result) =>
+    Promise.resolve(result)
+  #members: GroupMember[] = []
+
+  async crash(): Promise<void> {
+    this.isCrashed = true
+    for (const member of this.#members) await member.close({ leave: false })
+  }
+
+  /** Made before the crash or never answered. */
+  async #alive<T>(call: () => Promise<T>): Promise<T> {
+    if (this.isCrashed) return NEVER
+    const answer = await call()
+    return this.isCrashed ? NEVER : answer
+  }
+
+  override committedOffsets(
+    groupId: string,
+    partitions: readonly TopicPartition[],
+  ): Promise<ReadonlyMap<string, CommittedOffset>> {
+    return this.#alive(() => this.log.committedOffsets(groupId, partitions))
+  }
+
+  override endOffset(...asked: Parameters<DelegatingLog['endOffset']>): Promise<number> {
+    return this.#alive(() => this.log.endOffset(...asked))
+  }
+
+  override leaderEpoch(partition: TopicPartition): Promise<number> {
+    return this.#alive(() => this.log.leaderEpoch(partition))
+  }
+
+  override reader(options?: Parameters<DelegatingLog['reader']>[0]): LogReader {
+    const reader = this.log.reader(options)
+    const poll = reader.poll.bind(reader)
+    reader.poll = (wanted): Promise<readonly FetchedBatch[]> => this.#alive(() => poll(wanted))
+    return reader
+  }
+
+  override async writer(options?: { readonly transactionalId?: string }): Promise<LogWriter> {
+    const writer = await this.#alive(() => this.log.writer(options))
+    return {
+      append: (append) => this.#alive(() => writer.append(append)),
+      flush: () => writer.flush(),
+      close: () => writer.close(),
+      commit: (sealed) => this.#commit(writer, sealed),
+    }
+  }
+
+  override async join(options: JoinOptions): Promise<GroupMember> {
+    const member = await this.log.join(options)
+    this.#members.push(member)
+    return member
+  }
+
+  get generation(): number {
+    return (
+      this.#members.map(({ assignment }): Assignment | undefined => assignment)[0]?.generation ?? -1
+    )
+  }
+
+  async #commit(writer: LogWriter, sealed: SealedCommit): Promise<CommitResult> {
+    if (this.isCrashed) return NEVER
+    await this.beforeCommit(sealed)
+    if (this.isCrashed) return NEVER
+    const result = await writer.commit(sealed)
+    const heard = await this.afterCommit(result, sealed)
+    return this.isCrashed ? NEVER : heard
+  }
+}
+
+/** A promise and what settles it. */
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { opened: promise, open: resolve }
+}
