@@ -44,6 +44,8 @@ export interface ProcessOptions {
   readonly commitIntervalMs?: number
   readonly guarantee?: Guarantee
   readonly standbys?: number
+  /** A static member keeps its place through a rebalance that it misses; a dynamic one is expelled (Kafka's rule). */
+  readonly isStatic?: boolean
   readonly limits?: Partial<StreamsLimits>
 }
 
@@ -110,7 +112,7 @@ export class TestProcess {
       worker: 0,
       instanceId,
       transactionalId: `${topology.applicationId}-${instanceId}-0`,
-      memberInstanceId: `${instanceId}-0`,
+      memberInstanceId: options.isStatic === false ? undefined : `${instanceId}-0`,
       endpoint: undefined,
       heldBefore: () => ({}),
       remember: () => {},
