@@ -52,18 +52,19 @@ export function hostedTransport(host: GroupHost, groupId: string): GroupTranspor
       )
       if ('refused' in entered) return entered
       const { memberId } = entered
+      const { instanceId } = request
       const look = (): Promise<JoinAnswer | undefined> =>
         host.update(groupId, (group, nowMs) => {
           const advanced = advance(group, nowMs)
-          return { group: advanced, answer: joinOutcome(advanced, memberId) }
+          return { group: advanced, answer: joinOutcome(advanced, { memberId, instanceId }) }
         })
       try {
         return await untilAnswered(look, signal)
       } catch (error) {
         // Nobody will ever use this id again, so the others need not wait for it. A static member keeps its place.
-        if (signal.aborted && request.instanceId === undefined) {
+        if (signal.aborted && instanceId === undefined) {
           await host.update(groupId, (group, nowMs) =>
-            leaveGroup(group, { memberId, instanceId: undefined }, nowMs),
+            leaveGroup(group, { memberId, instanceId }, nowMs),
           )
         }
         throw error

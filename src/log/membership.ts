@@ -9,7 +9,7 @@
  */
 import { Buffer } from 'node:buffer'
 
-import type { GroupDescription, MemberIdentity } from './log.ts'
+import type { GroupDescription, MemberAssignment, MemberIdentity } from './log.ts'
 import type {
   JoinAnswer,
   JoinRequest,
@@ -32,6 +32,8 @@ interface Member {
   readonly expiresAtMs: number
   /** Came back for the generation that is being made, or is part of the one that was. */
   readonly joined: boolean
+  /** Has asked for its assignment, and waits for the leader. */
+  readonly waitsForLeader: boolean
   readonly assignment: {
     readonly partitions: readonly { readonly topic: string; readonly partition: number }[]
     readonly userData: string
@@ -100,9 +102,13 @@ export function joinGroup(
 }
 
 /** What a member that joined is told; undefined while the barrier waits for others. */
-export function joinOutcome(group: GroupState, memberId: string): JoinAnswer | undefined {
-  const member = group.members.find((other) => other.memberId === memberId)
-  if (!member) return { refused: 'unknown-member' }
+export function joinOutcome(
+  group: GroupState,
+  ref: Pick<MemberRef, 'memberId' | 'instanceId'>,
+): JoinAnswer | undefined {
+  const member = findMember(group, ref)
+  if ('refused' in member) return member
+  const { memberId } = member
   if (group.phase === 'joining') return member.joined ? undefined : { refused: 'rebalancing' }
   const computes = group.phase === 'syncing' && group.leaderId === memberId
   return {
@@ -129,23 +135,17 @@ export function syncGroup(
   const found = findInGeneration(group, request)
   if ('refused' in found) return { group, answer: found }
   if (group.phase === 'joining') return { group, answer: { refused: 'rebalancing' } }
-  group = hear(group, found.memberId, nowMs)
   const { assignments } = request
   if (group.phase === 'syncing' && group.leaderId === found.memberId && assignments) {
-    group = {
-      ...group,
-      phase: 'stable',
-      members: group.members.map((member) => {
-        const given = assignments.get(member.memberId)
-        const expiresAtMs = member.joined ? nowMs + member.sessionTimeoutMs : member.expiresAtMs
-        if (!given) return { ...member, expiresAtMs, assignment: NOTHING }
-        const partitions = given.partitions.map(({ topic, partition }) => ({ topic, partition }))
-        const assignment = { partitions, userData: toBase64(given.userData) }
-        return { ...member, expiresAtMs, assignment }
-      }),
-    }
+    group = assign(group, assignments, nowMs)
   }
-  if (group.phase !== 'stable') return { group, answer: undefined }
+  if (group.phase !== 'stable') {
+    // Asking again changes nothing, so that whoever asks at every change does not make one.
+    if (found.waitsForLeader) return { group, answer: undefined }
+    const waiting = replaceMember(group, found.memberId, { ...found, waitsForLeader: true })
+    return { group: waiting, answer: undefined }
+  }
+  group = hear(group, found.memberId, nowMs)
   const own = group.members.find((member) => member.memberId === found.memberId) ?? found
   const { partitions, userData } = own.assignment
   return { group, answer: { partitions, userData: fromBase64(userData) } }
@@ -191,8 +191,7 @@ export function admitCommit(
 
 /** What time alone does: sessions expire, the barrier stops waiting. Every other step does this first. */
 export function advance(group: GroupState, nowMs: number): GroupState {
-  const expired = (member: Member): boolean =>
-    nowMs >= member.expiresAtMs && !waitsAtBarrier(group, member)
+  const expired = (member: Member): boolean => nowMs >= member.expiresAtMs && !waits(group, member)
   const alive = group.members.some(expired) ? removeMembers(group, expired, nowMs) : group
   if (alive.phase !== 'joining' || nowMs < alive.joinDeadlineMs) return alive
   // Static members keep their place, with what they last said, until their session ends.
@@ -205,7 +204,7 @@ export function advance(group: GroupState, nowMs: number): GroupState {
 export function nextDeadlineMs(group: GroupState): number {
   let deadlineMs = group.phase === 'joining' ? group.joinDeadlineMs : Number.POSITIVE_INFINITY
   for (const member of group.members) {
-    if (!waitsAtBarrier(group, member)) deadlineMs = Math.min(deadlineMs, member.expiresAtMs)
+    if (!waits(group, member)) deadlineMs = Math.min(deadlineMs, member.expiresAtMs)
   }
   return deadlineMs
 }
@@ -236,6 +235,7 @@ function newMember(request: JoinRequest, memberId: string, nowMs: number): Membe
     rebalanceTimeoutMs,
     expiresAtMs: nowMs + sessionTimeoutMs,
     joined: true,
+    waitsForLeader: false,
     assignment: NOTHING,
   }
 }
@@ -267,6 +267,23 @@ function returnMember(group: GroupState, memberId: string, nowMs: number): Group
   return completeIfBack({ ...joining, members }, nowMs)
 }
 
+/** The generation is complete: everybody holds what the leader says, or nothing. */
+function assign(
+  group: GroupState,
+  assignments: ReadonlyMap<string, MemberAssignment>,
+  nowMs: number,
+): GroupState {
+  const members = group.members.map((member) => {
+    const given = assignments.get(member.memberId)
+    const expiresAtMs = member.joined ? nowMs + member.sessionTimeoutMs : member.expiresAtMs
+    const settled = { ...member, expiresAtMs, waitsForLeader: false }
+    if (!given) return { ...settled, assignment: NOTHING }
+    const partitions = given.partitions.map(({ topic, partition }) => ({ topic, partition }))
+    return { ...settled, assignment: { partitions, userData: toBase64(given.userData) } }
+  })
+  return { ...group, phase: 'stable', members }
+}
+
 function startJoining(group: GroupState, nowMs: number): GroupState {
   if (group.phase === 'joining') return group
   const waitMs = Math.max(0, ...group.members.map((member) => member.rebalanceTimeoutMs))
@@ -274,7 +291,9 @@ function startJoining(group: GroupState, nowMs: number): GroupState {
     ...group,
     phase: 'joining',
     joinDeadlineMs: nowMs + waitMs,
-    members: group.members.map((member) => ({ ...member, joined: false })),
+    members: group.members.map((member) => {
+      return { ...member, joined: false, waitsForLeader: false }
+    }),
   }
 }
 
@@ -333,9 +352,9 @@ function replaceMember(group: GroupState, memberId: string, by: Member): GroupSt
   return { ...group, members }
 }
 
-/** Whoever is back at the barrier sends no heartbeats while it waits for the others. */
-function waitsAtBarrier(group: GroupState, member: Member): boolean {
-  return group.phase === 'joining' && member.joined
+/** Whoever waits for the others, or for the leader, sends no heartbeats meanwhile. */
+function waits(group: GroupState, member: Member): boolean {
+  return group.phase === 'joining' ? member.joined : member.waitsForLeader
 }
 
 function findMember(

@@ -50,8 +50,9 @@ export class SqliteGroupTransport implements GroupTransport {
     const joined = await this.#channel.ask('join-group', { groupId, request, newMemberId })
     if ('refused' in joined) return joined
     const { memberId } = joined
+    const ref = { memberId, instanceId: request.instanceId }
     try {
-      return await this.#await(signal, (group) => joinOutcome(group, memberId))
+      return await this.#await(signal, (group) => joinOutcome(group, ref))
     } catch (error) {
       // Nobody will ever use this id again, so the others need not wait for it. A static member keeps its place.
       if (signal.aborted && request.instanceId === undefined) {
