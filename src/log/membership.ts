@@ -291,9 +291,13 @@ function startJoining(group: GroupState, nowMs: number): GroupState {
     ...group,
     phase: 'joining',
     joinDeadlineMs: nowMs + waitMs,
-    members: group.members.map((member) => {
-      return { ...member, joined: false, waitsForLeader: false }
-    }),
+    members: group.members.map((member) => ({
+      ...member,
+      joined: false,
+      waitsForLeader: false,
+      // Who waited for the leader has sent no heartbeats meanwhile: its session begins anew.
+      expiresAtMs: member.waitsForLeader ? nowMs + member.sessionTimeoutMs : member.expiresAtMs,
+    })),
   }
 }
 
