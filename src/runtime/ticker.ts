@@ -66,7 +66,8 @@ export class Ticker {
 
   /** The time to tick to, or undefined if nothing waits for it. */
   get dueTickMs(): number | undefined {
-    const targetMs = this.#baseMs + this.#silence.silentMs
+    // Elapsed time has fractions, event time has none.
+    const targetMs = this.#baseMs + Math.floor(this.#silence.silentMs)
     return this.#baseMs >= 0 && targetMs >= this.#dueMs ? targetMs : undefined
   }
 

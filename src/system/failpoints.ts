@@ -8,11 +8,11 @@ export type Failpoint = (name: string) => void
 export const noFailpoint: Failpoint = () => {}
 
 /**
- * Reads `name:nth`: the process ends itself with SIGKILL when it passes `name` for the nth time (from 1).
+ * Reads `layer:name:nth`, or `layer:name` for the first time: the process ends itself with SIGKILL when it passes that name for the nth time (from 1).
  * The command line hands in MILLRACE_FAILPOINT; nothing else reads it.
  */
 export function killAtFailpoint(setting: string, kill: () => void): Failpoint {
-  const [name = '', nth = '1'] = setting.split(':')
+  const [, name = setting, nth = '1'] = /^(.*?)(?::(\d+))?$/.exec(setting) ?? []
   let remaining = Number(nth)
   return (passed) => {
     if (passed !== name) return

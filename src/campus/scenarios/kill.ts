@@ -18,6 +18,7 @@ export interface KillOptions {
 }
 
 const CLIENTS = 8
+const PACE_MS = 100
 /** Intervals made short, so that every failpoint is passed often. */
 const FLAGS = ['--commit-ms', '20', '--maintenance-ms', '500']
 /** A minute closes once a minute, and its grace and silence come on top. */
@@ -55,6 +56,8 @@ class Orders {
         this.accepted.push(placed.order_id)
         // A retry after the answer: the same order, which must not count twice.
         if (index % 10 === 0) await this.#client.place(orderNumber(index), `kill-${index}`)
+        // Enough is enough: from here on just so many that every failpoint is passed.
+        if (index >= this.#count) await Bun.sleep(PACE_MS)
       }
     }
     await Promise.all(Array.from({ length: CLIENTS }, user))
