@@ -10,6 +10,7 @@
  *
  * Invariant: it computes what `crc32c` computes; the tests compare them.
  */
+import { Buffer } from 'node:buffer'
 
 const TABLE_BYTES = 1024
 const DATA_AT = 16 * TABLE_BYTES
@@ -43,55 +44,57 @@ const loadByte = (offset: number): Code => [0x2d, 0, ...leb(offset)]
 const [AT, END, CRC] = [0, 1, 2]
 const WORDS = [3, 4, 5, 6] as const
 
+const code = (...parts: readonly Code[]): Code => parts.flat()
+
 /** `table[byte n of a word]`: an entry has four bytes, so the byte is shifted to where it counts fours. */
 function lookUp(word: number, byte: number, table: number): Code {
-  const shift =
-    byte === 0 ? [...constant(2), ...shiftLeft] : [...constant(byte * 8 - 2), ...shiftRight]
-  return [...get(word), ...shift, ...constant(0xff << 2), ...and, ...loadWord(table * TABLE_BYTES)]
+  const shift = byte === 0 ? code(constant(2), shiftLeft) : code(constant(byte * 8 - 2), shiftRight)
+  return code(get(word), shift, constant(0xff << 2), and, loadWord(table * TABLE_BYTES))
 }
 
 function updateBody(): Code {
+  const loads = WORDS.map((word, index) => {
+    const load = code(get(AT), loadWord(index * 4))
+    return index === 0 ? code(load, get(CRC), xor, set(word)) : code(load, set(word))
+  })
   const lookUps = WORDS.flatMap((word, index) =>
-    [0, 1, 2, 3].flatMap((byte) => {
+    [0, 1, 2, 3].map((byte) => {
       const table = 15 - index * 4 - byte
-      return [...lookUp(word, byte, table), ...(table === 15 ? [] : xor)]
+      return table === 15 ? lookUp(word, byte, table) : code(lookUp(word, byte, table), xor)
     }),
   )
-  return [
-    ...[...block, ...loop],
-    ...[...get(AT), ...constant(16), ...add, ...get(END), ...isGreater, ...leaveIf],
-    ...WORDS.flatMap((word, index) => [
-      ...[...get(AT), ...loadWord(index * 4)],
-      ...(index === 0 ? [...get(CRC), ...xor] : []),
-      ...set(word),
-    ]),
-    ...[...lookUps, ...set(CRC)],
-    ...[...get(AT), ...constant(16), ...add, ...set(AT), ...again, ...end, ...end],
+  const advance = (bytes: number): Code => code(get(AT), constant(bytes), add, set(AT), again)
+  return code(
+    code(block, loop, get(AT), constant(16), add, get(END), isGreater, leaveIf),
+    code(...loads, ...lookUps, set(CRC), advance(16), end, end),
 
-    ...[...block, ...loop],
-    ...[...get(AT), ...get(END), ...isGreaterOrEqual, ...leaveIf],
-    ...[...get(CRC), ...get(AT), ...loadByte(0), ...xor, ...constant(0xff), ...and],
-    ...[...constant(2), ...shiftLeft, ...loadWord(0)],
-    ...[...get(CRC), ...constant(8), ...shiftRight, ...xor, ...set(CRC)],
-    ...[...get(AT), ...constant(1), ...add, ...set(AT), ...again, ...end, ...end],
+    code(block, loop, get(AT), get(END), isGreaterOrEqual, leaveIf),
+    code(get(CRC), get(AT), loadByte(0), xor, constant(0xff), and),
+    code(constant(2), shiftLeft, loadWord(0)),
+    code(get(CRC), constant(8), shiftRight, xor, set(CRC), advance(1), end, end),
 
-    ...[...get(CRC), ...end],
-  ]
+    code(get(CRC), end),
+  )
 }
 
 function moduleBytes(): Uint8Array<ArrayBuffer> {
-  const section = (id: number, content: Code): Code => [id, ...leb(content.length), ...content]
-  const name = (text: string): Code => [text.length, ...[...text].map((c) => c.charCodeAt(0))]
-  const update = [1, WORDS.length, I32, ...updateBody()]
-  return new Uint8Array([
-    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    // One type, (i32, i32, i32) → i32; one function of it; a memory; both exported; the function's code.
-    ...section(1, [1, 0x60, 3, I32, I32, I32, 1, I32]),
-    ...section(3, [1, 0]),
-    ...section(5, [1, 0, MEMORY_PAGES]),
-    ...section(7, [2, ...name('memory'), 2, 0, ...name('update'), 0, 0]),
-    ...section(10, [1, ...leb(update.length), ...update]),
-  ])
+  const section = (id: number, ...content: readonly Code[]): Code => {
+    const bytes = content.flat()
+    return code([id], leb(bytes.length), bytes)
+  }
+  const name = (text: string): Code => [text.length, ...Buffer.from(text)]
+  const update = code([1, WORDS.length, I32], updateBody())
+  return Uint8Array.from(
+    code(
+      [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      // One type, (i32, i32, i32) → i32; one function of it; a memory; both exported; the function's code.
+      section(1, [1, 0x60, 3, I32, I32, I32, 1, I32]),
+      section(3, [1, 0]),
+      section(5, [1, 0, MEMORY_PAGES]),
+      section(7, [2], name('memory'), [2, 0], name('update'), [0, 0]),
+      section(10, [1], leb(update.length), update),
+    ),
+  )
 }
 
 /** Unsigned, seven bits a byte, lowest first. */

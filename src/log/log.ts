@@ -55,8 +55,8 @@ export interface LogReader {
   /** Replaces what is read and from where. Buffered batches of partitions that stay at their position are kept. */
   assign(positions: readonly (TopicPartition & { readonly position: number })[]): void
   /**
-   * One poll at a time. Batches that are ready, at most about `bytesMax` of them (at least one batch if any is ready), or an empty list
-   * after `waitMs` or when `wake` is called. A position below the earliest offset rejects with OFFSET_OUT_OF_RANGE;
+   * One poll at a time. Batches that are ready, at most about `bytesMax` of them (at least one batch if any is ready), or an
+   * empty list after `waitMs` or when `wake` is called. A position below the earliest offset rejects with OFFSET_OUT_OF_RANGE;
    * a damaged batch with LOG_CORRUPT: only the partition named in the error stops, the others go on.
    */
   poll(options: {
@@ -169,8 +169,9 @@ export interface Assignment extends MemberIdentity, MemberAssignment {}
  * - `revoking`: a rebalance has begun. Finish and commit under the old assignment, then call `acknowledge`; only then does
  *   the member rejoin, and heartbeats go on meanwhile. It is not sent to a member that holds nothing.
  * - `assigned`: the new assignment. What it no longer contains belongs to somebody else.
- * - `lost`: expelled, left out of a generation, or fenced by a member of the same instance id: drop everything at once, commit nothing. `rejoining`
- *   says that the member tries again by itself; when false, another holder of the instance id has replaced it for good.
+ * - `lost`: expelled, left out of a generation, or fenced by a member of the same instance id: drop everything at once,
+ *   commit nothing. `rejoining` says that the member tries again by itself; when false it is finished: another holder of its
+ *   instance id has replaced it, or `error` will not pass.
  */
 export type MembershipEvent =
   | { readonly kind: 'revoking'; readonly assignment: Assignment; acknowledge(): void }

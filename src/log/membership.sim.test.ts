@@ -198,7 +198,7 @@ async function run(seed: number): Promise<World> {
   return world
 }
 
-test(`${SEEDS} seeds: no partition has two owners whose commits count, and all have one in the end`, async () => {
+test(`${SEEDS} seeds: nobody’s partition counts for two, and all are held in the end`, async () => {
   const total: Record<string, number> = {}
   for (let seed = 1; seed <= SEEDS; seed += 1) {
     const { seen } = await run(seed)

@@ -1,6 +1,6 @@
 import { AssertionError, type ByteWriter } from '#system'
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 
 import { checkBatch, readBatchHeader } from './record-batch.ts'
 import { RecordBatchWriter } from './record-batch-writer.ts'

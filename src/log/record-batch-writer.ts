@@ -1,8 +1,8 @@
 /**
  * Encodes records into a batch in one pass: keys and values are written straight to their place.
  *
- * A record:  length varint │ attributes 0 │ timestamp delta varlong │ offset delta varint │ key │ value │ header count varint │ headers
- * Key and value: length varint (−1 is null), bytes. A header: name length varint, UTF-8 name, value as above.
+ * A record:  length varint │ attributes 0 │ timestamp delta varlong │ offset delta varint │ key │ value │ header count varint
+ * and the headers. Key and value: length varint (−1 is null), bytes. A header: name length varint, UTF-8 name, value as above.
  * Varints are zigzag, seven bits a byte, lowest first:   300 → 600 → d8 04     −1 → 1 → 01
  *
  * Invariant: between calls the buffer holds whole records only; what a serde threw on leaves no trace.

@@ -165,11 +165,9 @@ export class RecordCursor implements RawRecord {
     if (compression === undefined) throw this.#corrupt(`compression ${code} does not exist`)
     if (compression === 'snappy' || compression === 'lz4') {
       const { topic, partition } = this.#place
-      throw new LogError(
-        'LOG_REFUSED',
-        `${topic}-${partition} at offset ${this.#baseOffset}: this build does not read ${compression}`,
-        { at: { topic, partition, offset: this.#baseOffset } },
-      )
+      const at = { topic, partition, offset: this.#baseOffset }
+      const where = `${topic}-${partition} at offset ${at.offset}`
+      throw new LogError('LOG_REFUSED', `${where}: this build does not read ${compression}`, { at })
     }
     try {
       this.buffer = asBuffer(decompress(compression, batch.subarray(BATCH_HEADER_BYTES)))

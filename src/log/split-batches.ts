@@ -28,7 +28,8 @@ export function splitBatches(append: Append, batchBytesMax: number): readonly Ui
       throw corruptAt({ topic, partition }, 'what is appended is not whole record batches')
     }
     if (sizeBytes > batchBytesMax) {
-      const message = `${topic}-${partition}: a batch of ${sizeBytes} bytes, the topic takes ${batchBytesMax}`
+      const sizes = `a batch of ${sizeBytes} bytes, the topic takes ${batchBytesMax}`
+      const message = `${topic}-${partition}: ${sizes}`
       throw new LogError('RECORD_TOO_LARGE', message, { at: { topic, partition } })
     }
     count += source.readInt32BE(at + LAST_OFFSET_DELTA_AT) + 1

@@ -17,6 +17,8 @@ export function readingSection(harness: LogHarness): void {
     let reader: LogReader
     let topic: string
     const at = (partition: number): TopicPartition => ({ topic, partition })
+    const fromStart = (...partitions: readonly number[]) =>
+      partitions.map((partition) => ({ topic, partition, position: 0 }))
     beforeAll(async () => {
       under = await harness.open()
       log = under.log
@@ -87,7 +89,7 @@ export function readingSection(harness: LogHarness): void {
       for (let n = 0; n < 40; n += 1) {
         await writer.append(appendOf(at(n % 2), ['x'.repeat(1_000)]))
       }
-      reader.assign([0, 1].map((partition) => ({ ...at(partition), position: 0 })))
+      reader.assign(fromStart(0, 1))
       let count = 0
       while (count < 40) {
         const batches = await reader.poll({ waitMs: 1_000, bytesMax: 5_000 })
@@ -103,7 +105,7 @@ export function readingSection(harness: LogHarness): void {
     test('starves no partition while another is full', async () => {
       await fill(0, 'full', 50)
       await fill(1, 'one', 1)
-      reader.assign([0, 1].map((partition) => ({ ...at(partition), position: 0 })))
+      reader.assign(fromStart(0, 1))
       const seen: FetchedBatch[] = []
       for (let polls = 0; polls < 5; polls += 1) {
         seen.push(...(await reader.poll({ waitMs: 1_000, bytesMax: 200 })))
@@ -114,7 +116,7 @@ export function readingSection(harness: LogHarness): void {
 
     test('is in order per partition whatever comes between', async () => {
       const all = Promise.all([fill(0, 'a', 40), fill(1, 'b', 40), fill(2, 'c', 40)])
-      reader.assign([0, 1, 2].map((partition) => ({ ...at(partition), position: 0 })))
+      reader.assign(fromStart(0, 1, 2))
       const batches = await readCount(reader, 120, 500)
       await all
       for (const [partition, name] of ['a', 'b', 'c'].entries()) {
@@ -128,7 +130,7 @@ export function readingSection(harness: LogHarness): void {
     test('leaves a paused partition alone until it resumes', async () => {
       await fill(0, 'a', 1)
       await fill(1, 'b', 1)
-      reader.assign([0, 1].map((partition) => ({ ...at(partition), position: 0 })))
+      reader.assign(fromStart(0, 1))
       reader.pause(at(0))
       expect(valuesOf(recordsOf(await readCount(reader, 1)))).toEqual(['b-0'])
       expect(await reader.poll({ ...SOON, waitMs: 30 })).toEqual([])

@@ -169,11 +169,10 @@ export class MemoryReader implements LogReader {
       const { topic, earliestOffset, endOffset } = partition
       const { position } = assigned
       if (position < earliestOffset || position > endOffset) {
-        throw new LogError(
-          'OFFSET_OUT_OF_RANGE',
-          `${topic}-${partition.partition} has offsets ${earliestOffset} to ${endOffset}, not ${position}`,
-          { at: { topic, partition: partition.partition, offset: position } },
-        )
+        const at = { topic, partition: partition.partition, offset: position }
+        const range = `${earliestOffset} to ${endOffset}`
+        const message = `${topic}-${at.partition} has offsets ${range}, not ${position}`
+        throw new LogError('OFFSET_OUT_OF_RANGE', message, { at })
       }
       assigned.highWatermark = endOffset
       assigned.fetchedAtMs = this.#source.clock.elapsedMs()
