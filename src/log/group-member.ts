@@ -23,11 +23,19 @@ const RETRY = { baseMs: 50, maxMs: 1_000 }
 
 type Next = 'rebalance' | 'closed' | Refused
 
+export interface MemberSurroundings {
+  readonly transport: GroupTransport
+  readonly clock: Clock
+  readonly random: Random
+  /** Called when the member is finished, closed or not: its log need not close it any more. */
+  readonly ended?: () => void
+}
+
 export function startGroupMember(
   options: JoinOptions,
-  { transport, clock, random }: { transport: GroupTransport; clock: Clock; random: Random },
+  surroundings: MemberSurroundings,
 ): GroupMember {
-  const member = new DrivenGroupMember(options, transport, clock, random)
+  const member = new DrivenGroupMember(options, surroundings)
   member.start()
   return member
 }
@@ -37,6 +45,7 @@ class DrivenGroupMember implements GroupMember {
   readonly #transport: GroupTransport
   readonly #clock: Clock
   readonly #random: Random
+  readonly #ended: (() => void) | undefined
   readonly #events: MembershipEvent[] = []
   readonly #listeners: (() => void)[] = []
   readonly #closing: AbortController = new AbortController()
@@ -50,15 +59,18 @@ class DrivenGroupMember implements GroupMember {
   #assignment: Assignment | undefined
   #rejoinAsked: boolean = false
 
-  constructor(options: JoinOptions, transport: GroupTransport, clock: Clock, random: Random) {
+  constructor(options: JoinOptions, { transport, clock, random, ended }: MemberSurroundings) {
     this.#options = options
     this.#transport = transport
     this.#clock = clock
     this.#random = random
+    this.#ended = ended
   }
 
   start(): void {
-    this.#running = this.#run().catch((error) => this.#end(error))
+    this.#running = this.#run()
+      .catch((error) => this.#end(error))
+      .finally(this.#ended)
   }
 
   get assignment(): Assignment | undefined {

@@ -195,10 +195,11 @@ export class MemoryLog implements Log {
 
   async join(options: JoinOptions): Promise<GroupMember> {
     this.#assertOpen()
-    const member = startGroupMember(options, {
+    const member: GroupMember = startGroupMember(options, {
       transport: hostedTransport(this.#groups, options.groupId),
       clock: this.#clock,
       random: this.#random,
+      ended: () => this.#members.delete(member),
     })
     this.#members.add(member)
     return member
