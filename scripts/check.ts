@@ -4,7 +4,7 @@
  * Invariant: exit code 0 means that every check ran and passed.
  */
 const checks: readonly (readonly [title: string, command: readonly string[]])[] = [
-  ['format', ['bun', 'fmt', '--check']],
+  ['format', ['bun', 'fmt', '--check', 'src', 'state', 'topology', 'bench', 'scripts']],
   ['lint', ['bunx', 'oxlint', '--deny-warnings']],
   ['types of the library', ['bun', 'check', '--no-script', '--project', 'tsconfig.json']],
   [

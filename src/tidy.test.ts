@@ -370,7 +370,8 @@ describe('code', () => {
       const found = lines.length - 1 > LINES_MAX ? [`${lines.length - 1} lines`] : []
       const codeLines = code.split('\n')
       for (const [index, line] of lines.entries()) {
-        const isProse = (codeLines[index] ?? '').trim() === '' || line.includes("'")
+        // A comment or a line with a text in it may be longer: the formatter does not break those.
+        const isProse = (codeLines[index] ?? '').trim() === '' || /['"`]/.test(line)
         if (line.length > (isProse ? PROSE_COLUMNS_MAX : COLUMNS_MAX))
           found.push(`line ${index + 1} is ${line.length} wide`)
       }

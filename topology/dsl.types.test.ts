@@ -1,7 +1,8 @@
 /**
- * What the compiler infers and what it refuses, one operator a test. `refuses` runs nothing: its lines are for the compiler.
+ * What the compiler infers and what it refuses of streams, one operator a test. `refuses` runs nothing: its lines are for the
+ * compiler.
  */
-import { describe, expect, expectTypeOf, test } from 'bun:test'
+import { describe, expectTypeOf, test } from 'bun:test'
 import * as v from 'valibot'
 import {
   bigint64,
@@ -9,17 +10,13 @@ import {
   json,
   type KGroupedStream,
   type KStream,
-  type KTable,
   long,
   nullable,
   type OrderedKeyValueStore,
   type ProcessorContext,
   type Rekeyed,
-  type Serde,
-  store,
   type StoredKTable,
   type StreamRecord,
-  StreamsBuilder,
   string,
   topic,
   type Topic,
@@ -27,28 +24,22 @@ import {
   windowed,
   type Windowed,
 } from './index.ts'
-
-type Reserved = { item: string; status: 'reserved'; qty: number }
-type Failed = { item: string; status: 'failed'; reason: string }
-type Order = { id: string; item: string; qty: number }
-
-const Order = v.object({ id: v.string(), item: v.string(), qty: v.number() })
-const Event = v.variant('status', [
-  v.object({ item: v.string(), status: v.literal('reserved'), qty: v.number() }),
-  v.object({ item: v.string(), status: v.literal('failed'), reason: v.string() }),
-])
-const orders = topic('orders', { key: string(), value: json(Order) })
-const events = topic('events', { key: string(), value: json(Event) })
-const counts = topic('counts', { key: string(), value: long() })
-const stock = store('stock', { key: string(), value: json(Order) })
-const ranked = store('ranked', { key: long(), value: string(), ordered: true })
-const minute = tumbling({ sizeMs: 60_000, graceMs: 0 })
-
-const fresh = (): StreamsBuilder => new StreamsBuilder('types')
-const orderStream = (): KStream<string, Order> => fresh().stream(orders)
-const eventStream = (): KStream<string, Reserved | Failed> => fresh().stream(events)
-const rekeyed = (): Rekeyed<number, Order> => orderStream().selectKey(({ qty }) => qty)
-const refuses = (_lines: () => void): void => {}
+import {
+  type Reserved,
+  type Failed,
+  type Order,
+  orders,
+  events,
+  counts,
+  stock,
+  ranked,
+  minute,
+  fresh,
+  orderStream,
+  eventStream,
+  rekeyed,
+  refuses,
+} from './test-helper/shop.ts'
 
 class Stamp {
   readonly #stores: { readonly ranked: OrderedKeyValueStore<number, string> }
@@ -278,40 +269,6 @@ describe('operators that change the key', () => {
   })
 })
 
-describe('sinks', () => {
-  test('a topic takes what fits it', () => {
-    eventStream().to(events)
-    eventStream()
-      .filter((event) => event.status === 'reserved')
-      .to(events)
-    orderStream()
-      .mapValues((): number | null => null)
-      .to(counts)
-    refuses(() => {
-      // @ts-expect-error other values
-      orderStream().to(events)
-      // @ts-expect-error other keys
-      rekeyed().to(orders)
-      const wider = orderStream().mapValues((): string | number => 1)
-      // @ts-expect-error a wider value than the topic's
-      wider.to(counts)
-    })
-  })
-
-  test('headers are made of the record', () => {
-    eventStream().to(events, { headers: ({ status }, key) => [['event', status + key]] })
-  })
-
-  test('a chosen topic takes what fits it', () => {
-    const large = topic('large', { key: string(), value: json(Order) })
-    orderStream().to(({ qty }) => (qty > 9 ? large : orders), [orders, large])
-    refuses(() => {
-      // @ts-expect-error other values
-      orderStream().to(() => events, [events])
-    })
-  })
-})
-
 describe('aggregations', () => {
   test('count', () => {
     const table = orderStream().groupByKey().count('orders')
@@ -416,126 +373,5 @@ describe('aggregations', () => {
       table.toStream().to(counts)
     })
     table.toStream().to(topic('w', { key: windowed(string(), 60_000), value: long() }))
-  })
-})
-
-describe('tables', () => {
-  const latest = (): StoredKTable<string, Reserved | Failed> => fresh().table('latest', events)
-
-  test('toStream tells a deletion by a null, where there can be one', () => {
-    expectTypeOf(latest().toStream()).toEqualTypeOf<KStream<string, Reserved | Failed | null>>()
-    const counted = orderStream().groupByKey().count('n')
-    expectTypeOf(counted.toStream()).toEqualTypeOf<KStream<string, number>>()
-    expectTypeOf(counted.filter((n) => n > 1).toStream()).toEqualTypeOf<
-      KStream<string, number | null>
-    >()
-  })
-
-  test('filter, filterNot and mapValues are stored if they are named', () => {
-    const reserved = latest().filter((event) => event.status === 'reserved')
-    expectTypeOf(reserved).toEqualTypeOf<KTable<string, Reserved>>()
-    expectTypeOf(latest().filterNot(() => true)).toEqualTypeOf<KTable<string, Reserved | Failed>>()
-    expectTypeOf(latest().filter('kept', () => true)).toEqualTypeOf<
-      StoredKTable<string, Reserved | Failed>
-    >()
-    expectTypeOf(latest().mapValues(({ item }) => item)).toEqualTypeOf<KTable<string, string>>()
-    expectTypeOf(latest().mapValues('items', ({ item }) => item)).toEqualTypeOf<
-      StoredKTable<string, string>
-    >()
-    refuses(() => {
-      const unnamed = latest().mapValues(({ item }) => item)
-      // @ts-expect-error not stored, so no name to ask by
-      unnamed.name.length.toFixed()
-      // @ts-expect-error bigint
-      latest().mapValues('big', () => 1n)
-      const big = latest().mapValues(() => 1n)
-      // @ts-expect-error bigint
-      big.filter('kept', () => true)
-      // @ts-expect-error bigint
-      big.suppress('held', { until: 'time-limit', durationMs: 1 })
-      big.filter('kept', () => true, { value: bigint64() })
-    })
-  })
-
-  test('toTable', () => {
-    expectTypeOf(orderStream().toTable('t')).toEqualTypeOf<StoredKTable<string, Order>>()
-    refuses(() => {
-      // @ts-expect-error a store is named first
-      orderStream().toTable()
-    })
-  })
-
-  test('suppress: what is final is never a deletion', () => {
-    const windows = orderStream().groupByKey().windowedBy(minute).count('n')
-    const final = windows.filter(() => true).suppress('held', { until: 'window-closes' })
-    expectTypeOf(final).toEqualTypeOf<KTable<Windowed<string>, number, never>>()
-    const slow = latest().suppress('held', { until: 'time-limit', durationMs: 1, recordsMax: 9 })
-    expectTypeOf(slow).toEqualTypeOf<KTable<string, Reserved | Failed>>()
-    refuses(() => {
-      // @ts-expect-error a limit of time says how long
-      latest().suppress('held', { until: 'time-limit' })
-      // @ts-expect-error what is final may not be sent early
-      windows.suppress('held', { until: 'window-closes', whenFull: 'emit-early' })
-    })
-  })
-
-  test('join and leftJoin', () => {
-    const builder = fresh()
-    const stream = builder.stream(orders)
-    const table = builder.table('latest', events)
-    const joined = stream.join(table, ({ qty }, found, key) => ({ qty, found, key }))
-    expectTypeOf(joined).toEqualTypeOf<
-      KStream<string, { qty: number; found: Reserved | Failed; key: string }>
-    >()
-    const left = stream.leftJoin(table, (_, found) => found)
-    expectTypeOf(left).toEqualTypeOf<KStream<string, Reserved | Failed | null>>()
-    refuses(() => {
-      const byNumber = topic('n', { key: long(), value: long() })
-      // @ts-expect-error keys differ
-      orderStream().join(fresh().table('n', byNumber), () => 1)
-    })
-  })
-
-  test('a table’s store is open to processors', () => {
-    const builder = fresh()
-    const totals = builder.stream(orders).groupByKey().windowedBy(minute).count('totals')
-    const last = builder.table('last', counts)
-    builder.stream(orders).processValues('look', { totals, last }, (_, { totals, last }, key) => {
-      expectTypeOf(totals.get(key, 0)).toEqualTypeOf<number | undefined>()
-      expectTypeOf(last.get(key)).toEqualTypeOf<number | undefined>()
-    })
-  })
-})
-
-describe('the face that draws names', () => {
-  const generated = new StreamsBuilder('types', { names: 'generated' })
-
-  test('repartitions by itself, and takes names as options', () => {
-    const table = generated
-      .stream(orders, { node: 'source' })
-      .selectKey(({ qty }) => qty, { node: 'by-qty' })
-      .groupByKey({ grouped: 'qty', key: long() })
-      .count({ store: 'n', node: 'count' })
-    expectTypeOf(table.toStream().mapValues((n, key) => n + key)).toHaveProperty('groupByKey')
-    refuses(() => {
-      // @ts-expect-error names are options here
-      generated.stream(orders).groupByKey().count('n')
-      // @ts-expect-error a serde of another type
-      generated.stream(orders).groupByKey({ key: long() })
-    })
-  })
-
-  test('the face with required names takes no such options', () => {
-    refuses(() => {
-      // @ts-expect-error a name is the first argument
-      orderStream().groupByKey().count({ store: 'n' })
-      // @ts-expect-error no default serdes: types say what is kept
-      expect(new StreamsBuilder('types', { key: string() })).toBeDefined()
-    })
-  })
-
-  test('serdes fit their types', () => {
-    expectTypeOf(long()).toEqualTypeOf<Serde<number>>()
-    expectTypeOf(json()).toEqualTypeOf<Serde<unknown>>()
   })
 })

@@ -1,5 +1,5 @@
 /**
- * The name machine: one counter for the nodes and stores of a topology, so that names never depend on anything but the calls made.
+ * The name machine: one counter for the nodes and stores of a topology, so that names depend on nothing but the calls made.
  *
  * Invariant: the names drawn are Kafka Streams' own (semantics 1.1): `KSTREAM-FILTER-` and ten digits, in the order of calls.
  */

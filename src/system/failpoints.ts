@@ -8,7 +8,8 @@ export type Failpoint = (name: string) => void
 export const noFailpoint: Failpoint = () => {}
 
 /**
- * Reads `layer:name:nth`, or `layer:name` for the first time: the process ends itself with SIGKILL when it passes that name for the nth time (from 1).
+ * Reads `layer:name:nth`, or `layer:name` for the first time: the process ends itself with SIGKILL when it passes that name
+ * for the nth time (from 1).
  * The command line hands in MILLRACE_FAILPOINT; nothing else reads it.
  */
 export function killAtFailpoint(setting: string, kill: () => void): Failpoint {

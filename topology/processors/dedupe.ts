@@ -10,13 +10,7 @@ import type { Processor } from '../processor.ts'
 import type { RunContext } from '../run-context.ts'
 import { TopologyError } from '../topology.ts'
 import { UndoableNumber } from '../undo-log.ts'
-import {
-  type NodeOf,
-  streamTimeName,
-  taskStore,
-  type TimeKeeper,
-  type Wiring,
-} from '../wiring.ts'
+import { type NodeOf, streamTimeName, taskStore, type TimeKeeper, type Wiring } from '../wiring.ts'
 
 export class Dedupe implements Processor, TimeKeeper {
   readonly name: string

@@ -80,7 +80,11 @@ describe('each update', () => {
     expect(rig.take()).toEqual(['k [5,15) 1@5', 'k [5,15) 2@6'])
     expect(rig.dropped).toEqual(Array(7).fill('agg: late'))
     expect(rig.late).toEqual(
-      Array(7).fill({ node: 'agg', window: { startMs: 0, endMs: 10 }, key: 'k' }),
+      Array.from({ length: 7 }, () => ({
+        node: 'agg',
+        window: { startMs: 0, endMs: 10 },
+        key: 'k',
+      })),
     )
     rig.pipe('in', 'k', 'x', 105)
     rig.pipe('in', 'k', 'x', 106)
