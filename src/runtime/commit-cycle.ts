@@ -6,7 +6,7 @@
  */
 import type { FetchProgress, LogWriter, MemberIdentity, TopicPartition } from '#log'
 import { assert } from '#system'
-import { Committer, sealAll, type CommitEnd } from './committer.ts'
+import { sealAll, type CommitEnd, type Committer } from './committer.ts'
 import type { RunningTask } from './running-task.ts'
 import type { Machine } from './streams-options.ts'
 import type { WorkerCounters } from './worker-counters.ts'

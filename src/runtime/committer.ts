@@ -36,7 +36,7 @@ interface SealedPart {
   readonly appendsFrom: number
 }
 
-/** Step 1, in one synchronous step for all tasks, under the generation whose layers these are (R1). Undefined: nothing is dirty. */
+/** Step 1, one synchronous step for all tasks, under the generation whose layers these are (R1). Undefined: nothing is dirty. */
 export function sealAll(
   tasks: Iterable<CommittingTask>,
   member: MemberIdentity,
@@ -166,7 +166,7 @@ export class Committer {
     return 1
   }
 
-  /** R2: the acknowledged offset of the task's last changelog record + 1, and without one where it was. The end is never asked. */
+  /** R2: the acknowledged offset of the task's last changelog record + 1, else where it was. The end is never asked. */
   async #placeAfter(
     part: SealedPart,
     store: OpenStore,

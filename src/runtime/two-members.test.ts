@@ -99,7 +99,7 @@ describe('two members of one group', () => {
     expect(paused.saw('store-rebuilt')).toBe(0)
   })
 
-  test('a commit sealed under a generation that has passed is refused, whatever the member has become since (R1, T4)', async () => {
+  test('a commit sealed under a passed generation is refused, whatever its member has become (R1, T4)', async () => {
     const cluster = await countingCluster()
     const { process: zombie, resume } = await stalledInCommit(cluster, 'before')
     const other = cluster.start(LIMITS)
