@@ -18,7 +18,7 @@ const LONG_MS = 15_000
 
 export function groupsSection(harness: LogHarness): void {
   describe('groups', () => {
-    const sessionTimeoutMs = harness.sessionTimeoutMs ?? 300
+    const sessionTimeoutMs = harness.sessionTimeoutMs ?? 600
     let under: LogUnderTest
     let log: Log
     let topic: string

@@ -14,7 +14,7 @@ export interface LogHarness {
   readonly sections: readonly LogSection[]
   /** A log with nothing in it. */
   open(): Promise<LogUnderTest>
-  /** The shortest session that the driver takes; 300 ms unless said. */
+  /** The shortest session that the driver takes; 600 ms unless said. */
   readonly sessionTimeoutMs?: number
 }
 

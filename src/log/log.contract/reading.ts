@@ -102,6 +102,23 @@ export function readingSection(harness: LogHarness): void {
       expect(first).toHaveLength(1)
     })
 
+    test('that is slow holds nothing but what it took: memory does not grow with the log', async () => {
+      const megabyte = 1_000_000
+      for (let n = 0; n < 64; n += 1) {
+        await writer.append(appendOf(at(n % 4), [{ value: 'x'.repeat(megabyte), key: `${n}` }]))
+      }
+      reader.assign(fromStart(0, 1, 2, 3))
+      Bun.gc(true)
+      const before = process.memoryUsage().rss
+      const [first] = await reader.poll({ waitMs: 5_000, bytesMax: megabyte })
+      await Bun.sleep(300)
+      Bun.gc(true)
+      const grownBytes = process.memoryUsage().rss - before
+      expect(first?.bytes.length).toBeGreaterThan(megabyte)
+      // Unread are 63 MB.
+      expect(grownBytes).toBeLessThan(32 * megabyte)
+    }, 60_000)
+
     test('starves no partition while another is full', async () => {
       await fill(0, 'full', 50)
       await fill(1, 'one', 1)
