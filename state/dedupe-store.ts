@@ -91,8 +91,7 @@ export class DedupeBuffer implements DedupeTaskStore {
     const fromMs = streamTimeMs - this.#withinMs
     for (let index = this.#segments.length - 1; index >= 0; index--) {
       const segment = this.#segments[index] as DedupeSegment
-      if (segment.endMs <= fromMs) break
-      if (segment.has(id, low, high, fromMs)) return true
+      if (segment.endMs > fromMs && segment.has(id, low, high, fromMs)) return true
     }
     const segment = this.#segmentAt(streamTimeMs)
     segment.accept(id, low, high, streamTimeMs)
