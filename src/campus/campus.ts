@@ -4,7 +4,7 @@
  * Invariant: after `close` everything accepted is committed, and no file is held.
  */
 import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import {
   openLog,
   type Clock,
@@ -91,7 +91,7 @@ export class Campus {
 
   static async start(flags: Flags, machine: Machine): Promise<Campus> {
     const { clock, random } = machine
-    const folder = folderOf(flags.log)
+    const { folder, state, requests: requestsPath } = placesOf(flags.log)
     mkdirSync(folder, { recursive: true })
     // Taken back in reverse order if a later step fails, so that nothing is left half started.
     const undo: (() => Promise<void> | void)[] = []
@@ -119,13 +119,13 @@ export class Campus {
       await log.createTopics(campusTopics(flags.partitions))
       await seedStock(log, flags.partitions, clock.nowMs())
       const writer = holding(await log.writer(), (one) => one.close())
-      const requests = holding(new Requests(join(folder, 'ingress.db')), (one) => one.close())
+      const requests = holding(new Requests(requestsPath), (one) => one.close())
       requests.forget(clock.nowMs(), FORGET_ROWS_MAX)
       const applications = holding(
         new Applications(sourcesOf(flags), {
           ...machine,
           log,
-          stateDir: join(folder, 'state'),
+          stateDir: state,
           workers: flags.workers,
           commitIntervalMs: flags.commitIntervalMs,
         }),
@@ -184,9 +184,20 @@ export class Campus {
   }
 }
 
-/** State and the ingress's memory lie beside the log; a log elsewhere leaves them in `data`. */
-function folderOf(log: string): string {
-  return log.startsWith('sqlite:') ? dirname(log.slice('sqlite:'.length)) : 'data'
+/**
+ * State and the ingress's memory lie beside the log: `data/state` and `data/ingress.db` for `data/campus.db`, under the log's
+ * own name for another file, because two logs must not share them. A log that is no file leaves them in `data`.
+ */
+function placesOf(log: string): Record<'folder' | 'state' | 'requests', string> {
+  const path = log.startsWith('sqlite:') ? log.slice('sqlite:'.length) : 'data/campus.db'
+  const folder = dirname(path)
+  const name = basename(path, '.db')
+  const prefix = name === 'campus' ? '' : `${name}-`
+  return {
+    folder,
+    state: join(folder, `${prefix}state`),
+    requests: join(folder, `${prefix}ingress.db`),
+  }
 }
 
 function sourcesOf(flags: Flags): ReadonlyMap<string, TopologySource> {
