@@ -56,6 +56,8 @@ export interface StreamsOptions {
   readonly random?: Random
   readonly observer?: Observer
   readonly failpoint?: Failpoint
+  /** The same for workers on threads of their own, which cannot be handed a function: `layer:name:nth`. */
+  readonly failpointSetting?: string
 }
 
 export interface StreamsLimits {

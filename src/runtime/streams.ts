@@ -6,7 +6,7 @@
 import { partitionKey, type TopicPartition } from '#log'
 import { assert } from '#system'
 import type { Topology, Windowed } from '#topology'
-import { createBackends } from './backends.ts'
+import { hostWorkers, type Hosted } from './hosting.ts'
 import { inputTopicsOf } from './internal-names.ts'
 import { takeInstanceFolder, type InstanceFolder } from './instance-folder.ts'
 import { loadTopology } from './load-topology.ts'
@@ -14,8 +14,6 @@ import { queryHandle } from './query-handle.ts'
 import type { Queryable, TableQuery, WindowQuery } from './query.ts'
 import { NO_METRICS, sumMetrics, type StreamsMetrics } from './streams-metrics.ts'
 import {
-  DEFAULT_COMMIT_INTERVAL_MS,
-  DEFAULT_LIMITS,
   isTopologyModule,
   machineOf,
   type Machine,
@@ -23,10 +21,8 @@ import {
   type TopologySource,
 } from './streams-options.ts'
 import { nextStreamsState, type StreamsState } from './streams-state.ts'
-import { DEFAULT_TASK_OPTIONS, type PartitionCounts } from './task-options.ts'
 import { writeTopologyRecord } from './topology-record.ts'
 import { prepareTopics } from './topics.ts'
-import { hostHere, type WorkerHost } from './worker-host.ts'
 
 /** How far an input partition of the application is behind. */
 export interface InputLag extends TopicPartition {
@@ -42,6 +38,8 @@ export interface StreamsEvents {
   failed: { readonly error: unknown }
 }
 
+const NOTHING_HOSTED: Hosted = { hosts: [], release: () => Promise.resolve() }
+
 type Listener = (event: StreamsEvents[keyof StreamsEvents]) => void
 
 export class Streams {
@@ -51,12 +49,13 @@ export class Streams {
   readonly #listeners = new Map<keyof StreamsEvents, Set<Listener>>()
   readonly #workerStates = new Map<number, 'rebalancing' | 'running'>()
   #topology: Topology | undefined
-  #counts: PartitionCounts = new Map()
+  #counts: ReadonlyMap<string, number> = new Map()
   #folder: InstanceFolder | undefined
-  #hosts: readonly WorkerHost[] = []
+  #hosted: Hosted = NOTHING_HOSTED
   #lastMetrics: StreamsMetrics = NO_METRICS
   #state: StreamsState = 'created'
   #failure: unknown
+  #isStarted = false
   #closing: Promise<void> | undefined
   #settle: () => void = () => {}
 
@@ -89,14 +88,14 @@ export class Streams {
     return this.#failure
   }
   get metrics(): StreamsMetrics {
-    if (this.#hosts.length === 0) return this.#lastMetrics
-    return sumMetrics(this.#hosts.map((host) => host.metrics()))
+    if (this.#hosted.hosts.length === 0) return this.#lastMetrics
+    return sumMetrics(this.#hosted.hosts.map((host) => host.metrics()))
   }
 
   /** Creates what is missing on the log, joins the group, and resolves once the tasks given to it run (or none were given). */
   async start(): Promise<void> {
-    assert(this.#state === 'created', 'a handle is started once')
-    this.#changeState('rebalancing')
+    assert(this.#state === 'created' && !this.#isStarted, 'a handle is started once')
+    this.#isStarted = true
     const settled = new Promise<void>((resolve) => {
       this.#settle = resolve
     })
@@ -124,10 +123,10 @@ export class Streams {
         topology: this.#known(),
         partitionCounts: this.#counts,
         ask: async (question) => {
-          const replies = await Promise.all(this.#hosts.map((host) => host.ask(question)))
+          const replies = await Promise.all(this.#hosted.hosts.map((host) => host.ask(question)))
           return replies.flat()
         },
-        ownerOf: (taskId) => this.#hosts[0]?.owners()[taskId],
+        ownerOf: (taskId) => this.#hosted.hosts[0]?.owners()[taskId],
       },
       table.name,
     )
@@ -173,53 +172,30 @@ export class Streams {
   // -------------------------------------------------------------- inside
 
   async #begin(): Promise<void> {
-    const { log, stateDir, instanceId, createTopics } = this.#options
+    const { log, stateDir, createTopics, workers = 1 } = this.#options
     this.#topology ??= await loadTopology(this.#source)
     const topology = this.#topology
+    this.#changeState('rebalancing')
     if (stateDir !== undefined) {
       const { random } = this.#machine
       this.#folder = await takeInstanceFolder(stateDir, topology.applicationId, random)
     }
     this.#counts = await prepareTopics(log, topology, createTopics)
     await writeTopologyRecord(log, topology, this.#machine.clock)
-    const id = instanceId ?? this.#folder?.instanceId ?? this.#machine.random.uuid()
-    this.#host(topology, id)
-  }
-
-  #host(topology: Topology, instanceId: string): void {
-    const { log, backend, guarantee = 'exactly-once', standbys = 0, endpoint } = this.#options
-    const folder = this.#folder
-    const limits = { ...DEFAULT_LIMITS, ...this.#options.limits }
-    const { onDecodeError, onProcessingError } = this.#options
-    const worker = 0
-    this.#workerStates.set(worker, 'rebalancing')
-    const host = hostHere({
-      log,
+    for (let worker = 0; worker < workers; worker += 1)
+      this.#workerStates.set(worker, 'rebalancing')
+    this.#hosted = hostWorkers({
+      source: this.#source,
       topology,
       partitionCounts: this.#counts,
-      backends: createBackends({ folder: folder?.path, backend }),
-      taskOptions: {
-        ...DEFAULT_TASK_OPTIONS,
-        ...(onDecodeError !== undefined && { onDecodeError }),
-        ...(onProcessingError !== undefined && { onProcessingError }),
-        layerBytesMax: limits.layerBytesMax,
-      },
-      guarantee,
-      commitIntervalMs: this.#options.commitIntervalMs ?? DEFAULT_COMMIT_INTERVAL_MS,
-      standbys,
-      limits,
+      options: this.#options,
       machine: this.#machine,
-      worker,
-      instanceId,
-      transactionalId: `${topology.applicationId}-${instanceId}-${worker}`,
-      memberInstanceId: folder === undefined ? undefined : `${instanceId}-${worker}`,
-      endpoint,
-      heldBefore: () => folder?.heldBefore() ?? {},
-      remember: (positions) => folder?.remember(positions),
-      onState: (state) => this.#onWorkerState(worker, state),
+      folder: this.#folder,
+      onState: (worker, state) => this.#onWorkerState(worker, state),
     })
-    this.#hosts = [host]
-    host.ended.catch((error: unknown) => this.#fail(error))
+    for (const { ended } of this.#hosted.hosts) {
+      ended.catch((error: unknown) => this.#fail(error))
+    }
   }
 
   #onWorkerState(worker: number, state: 'rebalancing' | 'running'): void {
@@ -254,11 +230,12 @@ export class Streams {
   }
 
   async #stopHosts(leave: boolean): Promise<void> {
-    const hosts = this.#hosts
+    const { hosts, release } = this.#hosted
     for (const host of hosts) host.stop(leave)
     await Promise.allSettled(hosts.map(({ ended }) => ended))
     this.#lastMetrics = this.metrics
-    this.#hosts = []
+    this.#hosted = NOTHING_HOSTED
+    await release()
     this.#folder?.release()
     this.#folder = undefined
   }

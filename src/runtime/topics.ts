@@ -29,7 +29,7 @@ export async function prepareTopics(
   log: Log,
   topology: Topology,
   createTopics: readonly TopicSpec[] = [],
-): Promise<PartitionCounts> {
+): Promise<ReadonlyMap<string, number>> {
   if (createTopics.length > 0) await log.createTopics(createTopics)
   const outside = await countsOf(log)
   refuseMissing(topology, outside)
