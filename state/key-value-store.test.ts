@@ -138,6 +138,20 @@ describe('reads', () => {
     expect(counted.gets).toBe(0)
   })
 
+  test('R4: release drops the committing layer: what the cache has not room for is asked for again', async () => {
+    const backend = await openMemory()
+    const counted = counting(backend)
+    const store = open(counted.store, { cacheEntriesMax: 2 })
+    for (let key = 0; key < 10; key++) store.put(`k${key}`, 'v', 1)
+    const { changes } = store.seal()
+    await backend.apply(changes, HEADER)
+    expect(store.get('k0')).toBe('v')
+    expect(counted.gets).toBe(0)
+    store.release()
+    expect(store.get('k0')).toBe('v')
+    expect(counted.gets).toBe(1)
+  })
+
   test('a cache that is full still answers from the backend', async () => {
     const backend = await openMemory()
     const store = open(backend, { cacheEntriesMax: 4 })
@@ -288,6 +302,9 @@ describe('savepoint and rollback (R15)', () => {
     store.savepoint()
     store.put('k', 'v', 1)
     expect(store.seal().changelog).toHaveLength(1)
+    store.rollback()
+    expect(store.get('k')).toBe('v')
+    store.put('k', 'w', 2)
     store.rollback()
     expect(store.get('k')).toBe('v')
   })

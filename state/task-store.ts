@@ -131,7 +131,7 @@ export interface SuppressTaskStore extends TaskStore {
   readonly bytes: number
   /** Time of the oldest entry; Infinity when empty. */
   readonly oldestTimeMs: number
-  /** Adds or replaces: an existing key keeps its place in time and its prior value. False if the change was already there. */
+  /** Adds or replaces: an existing key keeps its place in time and its prior value. */
   put(
     timeMs: number,
     change: Omit<BufferedChange, 'priorValue'> & { readonly priorValue?: Uint8Array | null },
