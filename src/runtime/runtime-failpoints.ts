@@ -14,6 +14,7 @@ export const RUNTIME_FAILPOINTS = [
   'runtime:before-release',
   /** A batch of a restore was applied. */
   'runtime:restore',
+  /** A tick has closed what was due, and nothing of it is sealed. */
   'runtime:window-close',
   /** Everything is committed, nothing closed. */
   'runtime:shutdown',

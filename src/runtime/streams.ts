@@ -56,7 +56,9 @@ export class Streams {
   #state: StreamsState = 'created'
   #failure: unknown
   #isStarted = false
+  #beginning: Promise<void> | undefined
   #closing: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
   #settle: () => void = () => {}
 
   constructor(topology: TopologySource, options: StreamsOptions) {
@@ -99,11 +101,8 @@ export class Streams {
     const settled = new Promise<void>((resolve) => {
       this.#settle = resolve
     })
-    try {
-      await this.#begin()
-    } catch (error) {
-      await this.#fail(error)
-    }
+    this.#beginning = this.#begin().catch((error: unknown) => this.#fail(error))
+    await this.#beginning
     await settled
     if (this.#failure !== undefined) throw this.#failure
   }
@@ -222,6 +221,8 @@ export class Streams {
   }
 
   async #close(leave: boolean): Promise<void> {
+    // What is being begun is begun first, so that everything there is gets closed.
+    await this.#beginning
     const hadFailed = this.#state === 'error'
     this.#changeState('pending-shutdown')
     this.#settle()
@@ -229,7 +230,13 @@ export class Streams {
     this.#changeState(hadFailed ? 'error' : 'not-running')
   }
 
-  async #stopHosts(leave: boolean): Promise<void> {
+  /** Once: a failure and a close may both ask for it. */
+  #stopHosts(leave: boolean): Promise<void> {
+    this.#stopping ??= this.#stop(leave)
+    return this.#stopping
+  }
+
+  async #stop(leave: boolean): Promise<void> {
     const { hosts, release } = this.#hosted
     for (const host of hosts) host.stop(leave)
     await Promise.allSettled(hosts.map(({ ended }) => ended))
