@@ -103,6 +103,7 @@ export async function kill({ kills, orders: count }: KillOptions): Promise<numbe
     for (const name of [...SQLITE_FAILPOINTS, ...RUNTIME_FAILPOINTS]) {
       if (violations.length > 0) break
       await application.kill()
+      if (name === 'runtime:restore') await leaveStoreBehind(application, violations)
       const nth = ONCE.has(name) ? 1 : 1 + Math.floor(Math.random() * NTH_MAX)
       await restart(`arming ${name}:${nth}`, `${name}:${nth}`)
       if (name === 'runtime:shutdown') application.signal('SIGTERM')
@@ -152,6 +153,13 @@ export async function kill({ kills, orders: count }: KillOptions): Promise<numbe
     orders.stop()
     await application.remove()
   }
+}
+
+/** Dies between the log's commit and the stores' apply, so that the next start has something to restore. */
+async function leaveStoreBehind(application: Application, violations: string[]): Promise<void> {
+  await application.start('log:after-commit:5')
+  const exit = await application.exited(FIRES_MS_MAX)
+  if (exit?.signal !== 'SIGKILL') violations.push('could not leave a store behind its changelog')
 }
 
 async function minutesClosed(client: Client, orders: number): Promise<void> {
