@@ -6,7 +6,13 @@
  */
 import { asBuffer, ByteWriter, readInt64 } from '#system'
 import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
-import { DedupeBlobWriter, dedupeSegmentMs, readSegmentNote, segmentNote } from './dedupe-blob.ts'
+import {
+  BLOB_IDS_MAX,
+  DedupeBlobWriter,
+  dedupeSegmentMs,
+  readSegmentNote,
+  segmentNote,
+} from './dedupe-blob.ts'
 import { TIMESTAMP_BYTES, WINDOW_SUFFIX_BYTES } from './row-format.ts'
 import { StateError, type StateStore, type StoreChange } from './store.ts'
 import { observedTimeNote, readObservedTime } from './window-retention.ts'
@@ -168,15 +174,20 @@ class SuppressRestorer extends PlainRestorer {
   }
 }
 
-/** Rows are blobs: one a segment and batch, numbered on from what the store holds. */
+/** Rows are blobs, by segment and batch, numbered on from what the store holds. */
 class DedupeRestorer implements ChangelogRestorer {
   readonly #withinMs: number
   readonly #segmentMs: number
   readonly #store: StateStore
-  #blobs: Map<number, DedupeBlobWriter> = new Map()
+  /** The blob of each segment that is being filled. */
+  readonly #blobs: Map<number, DedupeBlobWriter> = new Map()
+  /** Those that are full. */
+  #full: StoreChange[] = []
   /** Where each segment's numbering goes on. */
   readonly #nextOrdinals: Map<number, number> = new Map()
   readonly #ends: Map<number, number> = new Map()
+  /** Segments with blobs since the last `take`. */
+  readonly #touched: Set<number> = new Set()
   #newestMs = Number.NEGATIVE_INFINITY
   #last: DedupeBlobWriter | undefined
   #rows = 0
@@ -197,25 +208,33 @@ class DedupeRestorer implements ChangelogRestorer {
     if (acceptedAtMs > this.#newestMs) this.#newestMs = acceptedAtMs
     // Stream time is at least the newest acceptance, so this id can no longer make a repeat.
     if (acceptedAtMs < this.#newestMs - this.#withinMs) return
-    this.#blobAt(Math.floor(acceptedAtMs / this.#segmentMs) * this.#segmentMs).addBytes(
-      key,
-      acceptedAtMs,
-    )
+    const blob = this.#blobAt(Math.floor(acceptedAtMs / this.#segmentMs) * this.#segmentMs)
+    blob.addBytes(key, acceptedAtMs)
+    if (blob.count === BLOB_IDS_MAX) this.#close(blob)
     this.#rows += 1
   }
 
   take(): readonly StoreChange[] {
-    const changes: StoreChange[] = []
-    for (const [startMs, blob] of this.#blobs) {
-      const nextOrdinal = blob.firstOrdinal + blob.count
-      this.#nextOrdinals.set(startMs, nextOrdinal)
+    for (const blob of [...this.#blobs.values()]) this.#close(blob)
+    const changes = this.#full
+    for (const startMs of this.#touched) {
       const endMs = this.#ends.get(startMs) ?? startMs + this.#segmentMs
-      changes.push(blob.finish(), segmentNote({ startMs, endMs, nextOrdinal }))
+      changes.push(
+        segmentNote({ startMs, endMs, nextOrdinal: this.#nextOrdinals.get(startMs) ?? 0 }),
+      )
     }
-    this.#blobs = new Map()
-    this.#last = undefined
+    this.#full = []
+    this.#touched.clear()
     this.#rows = 0
     return changes
+  }
+
+  #close(blob: DedupeBlobWriter): void {
+    this.#full.push(blob.finish())
+    this.#touched.add(blob.startMs)
+    this.#nextOrdinals.set(blob.startMs, blob.firstOrdinal + blob.count)
+    this.#blobs.delete(blob.startMs)
+    this.#last = undefined
   }
 
   #blobAt(startMs: number): DedupeBlobWriter {

@@ -1,5 +1,5 @@
 /**
- * The rows of a dedupe store: one blob of ids a commit and time segment, and one note a segment.
+ * The rows of a dedupe store: blobs of the ids of one commit and time segment, and one note a segment.
  *
  * Invariant: the blobs of a segment hold its ids in the order of acceptance, numbered from 0 without a gap.
  *
@@ -9,6 +9,9 @@
 import type { Buffer } from 'node:buffer'
 import { asBuffer, ByteWriter, readInt64 } from '#system'
 import type { StateStore, StoreChange } from './store.ts'
+
+/** Ids in one blob at most: checking one suspicion reads some kilobytes, not a whole commit. */
+export const BLOB_IDS_MAX = 512
 
 const NOTE_KEY_BYTES = 8
 const ENTRY_BYTES = 8

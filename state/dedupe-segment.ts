@@ -5,7 +5,14 @@
  * in memory, and the table has one entry for each.
  */
 import { assert } from '#system'
-import { blobKey, DedupeBlob, DedupeBlobWriter, noteKey, segmentNote } from './dedupe-blob.ts'
+import {
+  BLOB_IDS_MAX,
+  blobKey,
+  DedupeBlob,
+  DedupeBlobWriter,
+  noteKey,
+  segmentNote,
+} from './dedupe-blob.ts'
 import { FingerprintTable } from './fingerprint-table.ts'
 import type { StateStore, StoreChange } from './store.ts'
 
@@ -82,23 +89,32 @@ export class DedupeSegment {
     this.#table.remove(this.#fingerprint.low(id), this.#fingerprint.high(id), this.ids)
   }
 
-  /** Closes the open ids: one blob, and the segment's note. */
+  /** Closes the open ids and answers their blobs. */
   seal(): readonly StoreChange[] {
-    const blob = new DedupeBlobWriter(this.startMs, this.#stored)
-    for (let index = 0; index < this.#open.length; index++) {
-      blob.addText(this.#open[index] as string, this.#openTimes[index] as number)
+    const blobs: StoreChange[] = []
+    for (let first = 0; first < this.#open.length; first += BLOB_IDS_MAX) {
+      const blob = new DedupeBlobWriter(this.startMs, this.#stored + first)
+      const end = Math.min(first + BLOB_IDS_MAX, this.#open.length)
+      for (let index = first; index < end; index++) {
+        blob.addText(this.#open[index] as string, this.#openTimes[index] as number)
+      }
+      blobs.push(blob.finish())
     }
     this.#committing = this.#open
     this.#open = []
     this.#openTimes = []
-    const { startMs, endMs, ids } = this
-    return [blob.finish(), segmentNote({ startMs, endMs, nextOrdinal: ids })]
+    return blobs
+  }
+
+  /** What goes with the blobs of a seal: how far the segment reaches and counts. */
+  note(): StoreChange {
+    return segmentNote({ startMs: this.startMs, endMs: this.endMs, nextOrdinal: this.ids })
   }
 
   release(): void {
-    if (this.#committing.length === 0) return
-    this.#blobs.push(this.#stored)
-    this.#stored += this.#committing.length
+    const stored = this.#stored + this.#committing.length
+    for (let first = this.#stored; first < stored; first += BLOB_IDS_MAX) this.#blobs.push(first)
+    this.#stored = stored
     this.#committing = []
   }
 

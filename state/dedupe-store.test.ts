@@ -138,7 +138,7 @@ describe('rows and records', () => {
     ])
   })
 
-  test('one blob a commit and segment, dropped with its segment and not before', async () => {
+  test('blobs by commit and segment, dropped with its segment and not before', async () => {
     const backend = await openMemory()
     const store = open(backend)
     // Segments are a quarter of withinMs.
@@ -217,6 +217,24 @@ describe('rows and records', () => {
     const spec = { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS } as const
     await restore(spec, rebuilt, [...second.changelog, ...first.changelog])
     expect((await reopen(rebuilt)).ids).toBe(1)
+  })
+
+  test('a large commit lies in several blobs, live and restored', async () => {
+    const backend = await openMemory()
+    const store = open(backend)
+    const ids = Array.from({ length: 1300 }, (_, index) => `id-${index}`)
+    for (const id of ids) store.isRepeat(id, 1)
+    const { changelog } = await commit(store, backend)
+    expect(changelog).toHaveLength(1300)
+    // Three blobs of at most 512 ids, and the note.
+    expect(backend.size().rows).toBe(4)
+    const rebuilt = await openMemory()
+    await restore({ name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS }, rebuilt, changelog, 2000)
+    expect(await rowsOf(rebuilt)).toEqual(await rowsOf(backend))
+    for (const each of [store, await reopen(backend), await reopen(rebuilt)]) {
+      expect(ids.filter((id) => !each.isRepeat(id, 2))).toEqual([])
+      expect(each.isRepeat('id-1300', 2)).toBe(false)
+    }
   })
 
   test('logged: false keeps the blobs and writes no changelog', async () => {

@@ -120,10 +120,12 @@ export class DedupeBuffer implements DedupeTaskStore {
     const changelog: ChangelogRecord[] = []
     for (const segment of this.#segments) {
       if (!segment.hasOpen) continue
-      const sealed = segment.seal()
-      changes.push(...sealed)
-      const blob = sealed[0]?.value
-      if (this.#logged && blob) logBlob(new DedupeBlob(blob), segment.startMs, changelog)
+      const blobs = segment.seal()
+      changes.push(...blobs, segment.note())
+      if (!this.#logged) continue
+      for (const { value } of blobs) {
+        if (value !== null) logBlob(new DedupeBlob(value), segment.startMs, changelog)
+      }
     }
     this.savepoint()
     return { changelog, changes }
