@@ -29,6 +29,8 @@ export interface RecoverySetup {
   readonly taskOptions: TaskOptions
   readonly limits: StreamsLimits
   readonly machine: Machine
+  /** At least once, on a log where the first commit may leave appends and no offsets: R22 cannot be told from that. */
+  readonly appendsFirst: boolean
 }
 
 export interface RecoveredTask {
@@ -111,7 +113,7 @@ export class Recovery {
     try {
       const isWhole = await this.#restore(opened)
       if (!isWhole || this.isStopped) return await this.#giveUp()
-      if (committed.size === 0) this.#refuseState(opened)
+      if (committed.size === 0 && !this.#setup.appendsFirst) this.#refuseState(opened)
       const task = await this.#build(opened)
       if (this.isStopped) {
         await task.close()

@@ -58,7 +58,8 @@ export class TaskWorker {
     const { log, machine, topology } = setup
     const wake = (): void => this.#reader.wake()
     this.#reader = log.reader({ isolation: 'read-committed' })
-    this.tasks = new TaskSet({ ...setup, groupId: topology.applicationId, wake })
+    const appendsFirst = setup.guarantee === 'at-least-once' && log.commitsInOneStep !== true
+    this.tasks = new TaskSet({ ...setup, groupId: topology.applicationId, appendsFirst, wake })
     this.#flow = new InputFlow(this.#reader, setup.limits)
     const progressOf = (input: TopicPartition): FetchProgress | undefined =>
       this.#flow.progress(input)

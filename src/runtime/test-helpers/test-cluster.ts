@@ -95,6 +95,10 @@ export class TestProcess {
 
   constructor(cluster: TestCluster, instanceId: string, disk: Disk, options: ProcessOptions) {
     this.log = new FaultyLog(cluster.log)
+    // The log in memory commits in one step, and would be fenced in both modes.
+    if (options.guarantee === 'at-least-once') {
+      Object.defineProperty(this.log, 'commitsInOneStep', { value: false })
+    }
     this.disk = disk
     const { topology, clock, random } = cluster
     const observer = (happening: Happening): void => void this.happenings.push(happening)

@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'bun:test'
+import { NO_HEADERS, RecordBatchWriter, type Appended, type LogWriter } from '#log'
+import { appendRounds, countingCluster, expectCounted } from './test-helpers/counting.ts'
+import type { TestCluster, TestProcess } from './test-helpers/test-cluster.ts'
+
+const CHANGELOG = 'counter-word-counts-changelog'
+
+async function ran(cluster: TestCluster, rounds: number, instanceId: string): Promise<TestProcess> {
+  const process = cluster.start({ instanceId })
+  await appendRounds(cluster, rounds)
+  await cluster.caughtUp()
+  process.worker.stop(true)
+  await process.ended
+  return process
+}
+
+/** What somebody else writes into the changelog: one record a partition. */
+async function appendForeign(cluster: TestCluster): Promise<void> {
+  const writer = await cluster.log.writer()
+  for (let partition = 0; partition < 4; partition += 1) {
+    const batch = new RecordBatchWriter()
+    batch.add(0, new TextEncoder().encode(`foreign-${partition}`), new Uint8Array(8), NO_HEADERS)
+    await writer.append({ topic: CHANGELOG, partition, bytes: batch.finish(), count: 1 })
+  }
+}
+
+describe('recovery', () => {
+  test('stops with OFFSETS_LOST where there is state and no input was ever committed (R22)', async () => {
+    const cluster = await countingCluster()
+    await appendForeign(cluster)
+    const process = cluster.start()
+    await process.ended
+    expect(process.error).toMatchObject({ code: 'OFFSETS_LOST', taskId: '0_0' })
+  })
+
+  test('stops with OFFSETS_LOST where an input no longer reaches back to what was committed (R22)', async () => {
+    const cluster = await countingCluster()
+    await ran(cluster, 2, 'i')
+    await appendRounds(cluster, 2)
+    for (let partition = 0; partition < 4; partition += 1) {
+      const place = { topic: 'words', partition }
+      await cluster.log.deleteRecords(place, await cluster.log.endOffset(place, 'read-committed'))
+    }
+    const process = cluster.start({ instanceId: 'i' })
+    await process.ended
+    expect(process.error).toMatchObject({ code: 'OFFSETS_LOST' })
+  })
+
+  test('begins at the earliest offset where nothing was committed and there is no state', async () => {
+    const cluster = await countingCluster()
+    await appendRounds(cluster, 3)
+    for (let partition = 0; partition < 4; partition += 1) {
+      const place = { topic: 'words', partition }
+      const end = await cluster.log.endOffset(place, 'read-committed')
+      await cluster.log.deleteRecords(place, end - 1)
+    }
+    const process = cluster.start()
+    await cluster.caughtUp()
+    expect(process.worker.counters.recordsProcessed).toBe(4)
+  })
+
+  test('a store ahead of its changelog is rebuilt, with the reason (R6)', async () => {
+    const cluster = await countingCluster()
+    await ran(cluster, 3, 'i')
+    // The changelog is made anew with less in it: another branch of history.
+    const [description] = await cluster.log.describeTopics([CHANGELOG])
+    await cluster.log.deleteTopics([CHANGELOG])
+    if (description !== undefined) await cluster.log.createTopics([description])
+    const process = cluster.start({ instanceId: 'i' })
+    await cluster.until(() => process.state === 'running', 'running')
+    expect(process.saw('store-rebuilt')).toBe(4)
+    const reasons = process.happenings.flatMap((happening) =>
+      happening.kind === 'store-rebuilt' ? [happening.reason] : [],
+    )
+    expect(reasons.every((reason) => reason.startsWith('recreated-changelog'))).toBe(true)
+  })
+
+  test('waits for a store that its last owner has not closed yet', async () => {
+    const cluster = await countingCluster()
+    const first = cluster.start({ instanceId: 'i' })
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    await first.log.crash()
+    const second = cluster.start({ instanceId: 'i' })
+    await cluster.until(() => second.saw('recovering') > 3, 'tries')
+    expect(second.tasks).toEqual([])
+    await first.disk.letGo()
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    await expectCounted(cluster, 2)
+  })
+})
+
+describe('at-least-once', () => {
+  test('restores over records of another owner before it applies (R18, T11)', async () => {
+    const cluster = await countingCluster()
+    const process = cluster.start({ guarantee: 'at-least-once' })
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    expect(process.worker.counters.recoveries).toBe(0)
+    await appendForeign(cluster)
+    await appendRounds(cluster, 1)
+    await cluster.until(() => process.worker.counters.recoveries > 0, 'a recovery')
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    await expectCounted(cluster, 3)
+    // What the paused owner wrote is in the store as it is in every later restore of it.
+    for (const { stores } of process.worker.tasks.running.values()) {
+      const store = stores.get('word-counts')
+      const partition = store?.changelog?.partition
+      expect(store?.store.get(new TextEncoder().encode(`foreign-${partition}`))).toBeDefined()
+    }
+  })
+
+  test('a crash between the appends and the offsets repeats them, and loses nothing', async () => {
+    const cluster = await countingCluster()
+    const process = cluster.start({ guarantee: 'at-least-once' })
+    let refused = 0
+    const writers = process.log.writer.bind(process.log)
+    process.log.writer = async (options): Promise<LogWriter> => {
+      const writer = await writers(options)
+      const append = (asked: Parameters<LogWriter['append']>[0]): Promise<Appended> =>
+        writer.append(asked)
+      return {
+        append,
+        flush: () => writer.flush(),
+        close: () => writer.close(),
+        async commit(sealed) {
+          refused += 1
+          if (refused > 2) return writer.commit(sealed)
+          return { outcome: 'aborted', error: new TypeError('the process paused here') }
+        },
+      }
+    }
+    await appendRounds(cluster, 2)
+    await cluster.caughtUp()
+    expect(refused).toBeGreaterThan(2)
+    let outputs = 0
+    for (let partition = 0; partition < 4; partition += 1) {
+      outputs += await cluster.log.endOffset({ topic: 'counts', partition }, 'read-committed')
+    }
+    expect(outputs).toBeGreaterThan(20)
+  })
+})
