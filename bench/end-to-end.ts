@@ -158,4 +158,3 @@ async function checkOf(log: Log, { input, output, changelogs }: Places): Promise
   for (const place of [input, output, ...changelogs]) await empty(log, place)
   return Bun.hash.xxHash64(sums.join(' ')).toString(16)
 }
-
