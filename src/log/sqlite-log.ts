@@ -8,15 +8,13 @@
  */
 import { type Clock, type Failpoint, noFailpoint, type Random } from '#system'
 
-import { LogError, type Log, type LogShare } from './log.ts'
-import type { Durability } from './sqlite/connection.ts'
+import { type Log, LogError, type LogShare } from './log.ts'
+import { type Durability, untilFree } from './sqlite/connection.ts'
 import { prepareLogFile } from './sqlite/log-file.ts'
-import { PortChannel, ServedPort } from './sqlite/message-channel.ts'
+import { PortChannel } from './sqlite/message-channel.ts'
 import { ReadHandle } from './sqlite/read-handle.ts'
+import { SqliteLogOwner } from './sqlite/sqlite-log-owner.ts'
 import { SqliteLog } from './sqlite/sqlite-log-handle.ts'
-import { WriteQueue } from './sqlite/write-queue.ts'
-import { WriteTurns } from './sqlite/write-turns.ts'
-import { WriterConnection } from './sqlite/writer-connection.ts'
 
 export type { Durability } from './sqlite/connection.ts'
 
@@ -25,6 +23,8 @@ export const SQLITE_FAILPOINTS: readonly string[] = [
   'log:received',
   'log:before-commit',
   'log:after-commit',
+  'log:compaction',
+  'log:closing',
 ]
 
 export interface SqliteLogOptions {
@@ -35,35 +35,23 @@ export interface SqliteLogOptions {
   readonly failpoint?: Failpoint
   /** False refuses a path where no log is; by default one is made. */
   readonly create?: boolean
+  /** Between two rounds of retention and compaction; 30 s unless said. */
+  readonly maintenanceIntervalMs?: number
+  /** Which boot of the machine this is; what the system says unless said. */
+  readonly bootId?: string
+}
+
+/** The log of the thread that owns it. */
+export interface OwnedLog extends Log {
+  /** Runs retention and compaction to their end, which goes on in the background anyway. */
+  settleMaintenance(): Promise<void>
 }
 
 /** Opens the log in the file at `path`, and owns this process's writing to it. LOG_REFUSED says what is wrong with the file. */
-export async function openSqliteLog(path: string, options: SqliteLogOptions): Promise<Log> {
-  const { clock, random, durability = 'power', failpoint = noFailpoint, create = true } = options
+export async function openSqliteLog(path: string, options: SqliteLogOptions): Promise<OwnedLog> {
+  const { random, create = true, failpoint = noFailpoint } = options
   prepareLogFile(path, { create, random })
-  const connection = new WriterConnection({ path, durability, clock, random, failpoint })
-  const handle = new ReadHandle(path, { clock, random })
-  const ports = new Set<ServedPort>()
-  const changed = (): void => {
-    handle.signal.notify()
-    for (const port of ports) port.changed()
-  }
-  const turns = new WriteTurns(path, { clock, random })
-  const queue = new WriteQueue(connection, turns, { clock, random, failpoint, changed })
-  const end = {
-    share(): LogShare {
-      const { port1, port2 } = new MessageChannel()
-      ports.add(new ServedPort(port1, queue, (served) => ports.delete(served)))
-      return { driver: 'sqlite', value: { path, port: port2 }, transfer: [port2] }
-    },
-    async close(): Promise<void> {
-      for (const port of ports) port.close()
-      await queue.close()
-      turns.close()
-      connection.close()
-    },
-  }
-  return new SqliteLog(handle, queue, { random, end })
+  return SqliteLogOwner.open(path, { ...options, failpoint })
 }
 
 /** Reaches, from another thread of the process, the log that `share` was taken from. */
@@ -75,17 +63,17 @@ export async function connectSqliteLog(
     throw new LogError('LOG_MISUSE', `a share of a ${share.driver} log is not one of an SQLite log`)
   }
   const { path, port } = share.value
-  const handle = new ReadHandle(path, { clock, random })
+  const handle = await untilFree(clock, () => new ReadHandle(path, { clock, random }))
   const channel = new PortChannel(port, () => handle.signal.notify())
-  const end = {
-    share(): LogShare {
+  return new SqliteLog(handle, channel, {
+    random,
+    share() {
       throw new LogError('LOG_MISUSE', 'only the thread that opened a log shares it')
     },
-    async close(): Promise<void> {
+    async close() {
       channel.close()
     },
-  }
-  return new SqliteLog(handle, channel, { random, end })
+  })
 }
 
 function isShared(value: unknown): value is { readonly path: string; readonly port: MessagePort } {

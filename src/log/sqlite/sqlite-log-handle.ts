@@ -59,12 +59,12 @@ export class SqliteLog implements Log {
   constructor(
     handle: ReadHandle,
     channel: WriteChannel,
-    options: { readonly random: Random; readonly end: LogEnd },
+    options: LogEnd & { readonly random: Random },
   ) {
     this.#handle = handle
     this.#channel = channel
     this.#random = options.random
-    this.#end = options.end
+    this.#end = options
     this.#groups = new GroupRows(handle.database)
     const { database } = handle
     this.id = String(

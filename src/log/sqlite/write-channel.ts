@@ -12,6 +12,7 @@ import type {
   TopicPartition,
   TopicSpec,
 } from '../log.ts'
+import type { OpenMark } from './open-marks.ts'
 
 export interface WriteOperations {
   readonly append: { readonly request: Append; readonly reply: Appended }
@@ -57,6 +58,46 @@ export interface WriteOperations {
   }
   /** Lets the deadlines of a group pass. */
   readonly 'advance-group': { readonly request: { readonly groupId: string }; readonly reply: null }
+
+  // Only the owner asks for what follows.
+  readonly 'enter-mark': { readonly request: OpenMark; readonly reply: null }
+  readonly 'leave-mark': { readonly request: { readonly opener: string }; readonly reply: null }
+  /** How many were removed. */
+  readonly 'remove-batches': {
+    readonly request: PartitionNumber & { readonly throughOffset: number }
+    readonly reply: number
+  }
+  readonly 'rewrite-batches': {
+    readonly request: PartitionNumber & {
+      readonly topic: string
+      readonly rewrites: readonly BatchRewrite[]
+      readonly tombstonesRemovedBelow: number
+    }
+    readonly reply: boolean
+  }
+  readonly 'finish-cleaning': {
+    readonly request: PartitionNumber & {
+      readonly cleanedBelow: number
+      readonly sweptBelow: number
+      readonly atMs: number
+      readonly sliceMs: number
+    }
+    readonly reply: null
+  }
+}
+
+export interface PartitionNumber {
+  readonly topicNumber: number
+  readonly partition: number
+}
+
+/** What compaction makes of a batch: other bytes, or none. */
+export interface BatchRewrite {
+  readonly baseOffset: number
+  /** The checksum of the batch as it was read. */
+  readonly crc: number
+  readonly bytes: Uint8Array | undefined
+  readonly maxTimestampMs: number
 }
 
 export type WriteKind = keyof WriteOperations

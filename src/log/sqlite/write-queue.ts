@@ -9,6 +9,7 @@
 import type { Clock, Failpoint, Random } from '#system'
 
 import { LogError } from '../log.ts'
+import type { Checkpointer } from './checkpointer.ts'
 import type { WriteChannel, WriteKind, WriteReply, WriteRequest } from './write-channel.ts'
 import type { WriteTurns } from './write-turns.ts'
 import type { PendingWrite, WriterConnection } from './writer-connection.ts'
@@ -22,6 +23,7 @@ const BACK_OFF_MS = 1
 export class WriteQueue implements WriteChannel {
   readonly #connection: WriterConnection
   readonly #turns: WriteTurns
+  readonly #checkpointer: Checkpointer
   readonly #clock: Clock
   readonly #random: Random
   readonly #failpoint: Failpoint
@@ -32,8 +34,9 @@ export class WriteQueue implements WriteChannel {
 
   constructor(
     connection: WriterConnection,
-    turns: WriteTurns,
     options: {
+      readonly turns: WriteTurns
+      readonly checkpointer: Checkpointer
       readonly clock: Clock
       readonly random: Random
       readonly failpoint: Failpoint
@@ -42,7 +45,8 @@ export class WriteQueue implements WriteChannel {
     },
   ) {
     this.#connection = connection
-    this.#turns = turns
+    this.#turns = options.turns
+    this.#checkpointer = options.checkpointer
     this.#clock = options.clock
     this.#random = options.random
     this.#failpoint = options.failpoint
@@ -74,18 +78,22 @@ export class WriteQueue implements WriteChannel {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       await this.#clock.turn()
-      const group = this.#takeGroup()
+      const { group, bytes } = this.#takeGroup()
       while (!(this.#turns.isNext() && this.#connection.transact(group))) {
         this.#turns.wait()
         await this.#backOff()
       }
       this.#turns.done()
       this.#changed()
+      this.#checkpointer.wrote(bytes)
+      if (this.#checkpointer.needsRestart && this.#connection.restartWal()) {
+        this.#checkpointer.restarted()
+      }
     }
     this.#running = undefined
   }
 
-  #takeGroup(): readonly PendingWrite[] {
+  #takeGroup(): { readonly group: readonly PendingWrite[]; readonly bytes: number } {
     let bytes = 0
     let count = 0
     for (const { kind, request } of this.#waiting) {
@@ -93,7 +101,7 @@ export class WriteQueue implements WriteChannel {
       bytes += sizeOf(kind, request)
       count += 1
     }
-    return this.#waiting.splice(0, count)
+    return { group: this.#waiting.splice(0, count), bytes }
   }
 
   #backOff(): Promise<void> {
@@ -105,8 +113,13 @@ export class WriteQueue implements WriteChannel {
 
 function sizeOf<K extends WriteKind>(kind: K, request: WriteRequest<K>): number {
   if (kind === 'append') return (request as WriteRequest<'append'>).bytes.length
-  if (kind !== 'commit') return 0
   let bytes = 0
+  if (kind === 'rewrite-batches') {
+    for (const rewrite of (request as WriteRequest<'rewrite-batches'>).rewrites) {
+      bytes += rewrite.bytes?.length ?? 0
+    }
+  }
+  if (kind !== 'commit') return bytes
   for (const append of (request as WriteRequest<'commit'>).sealed.appends) {
     bytes += append.bytes.length
   }

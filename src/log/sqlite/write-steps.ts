@@ -1,8 +1,8 @@
 /**
  * What a write request does inside the open transaction of the writer connection.
  *
- * Invariant: a step checks everything before it writes anything, so one that throws a LogError has changed nothing and
- * its neighbours in the same transaction may stay.
+ * Invariant: a step checks everything before it writes anything, so one that throws a LogError has changed nothing (but for
+ * what time alone does to a group), and its neighbours in the same transaction may stay.
  */
 import { asBuffer, type Clock, type Random, readInt64 } from '#system'
 import type { Database, Statement } from 'bun:sqlite'
@@ -17,19 +17,17 @@ import {
   type TopicSpec,
 } from '../log.ts'
 import {
-  BATCH_HEADER_BYTES,
-  corruptAt,
   LAST_OFFSET_DELTA_AT,
-  LENGTH_AT,
-  LENGTH_OVERHEAD,
-  MAGIC_AT,
   MAX_TIMESTAMP_AT,
   stampLogAppendTime,
   stampOffsets,
 } from '../record-batch.ts'
+import { splitBatches } from '../split-batches.ts'
 import { checkTopicSpec } from '../topic-config.ts'
 import { type Catalog, currentEpoch, numberOf, type PartitionEntry } from './catalog.ts'
 import type { GroupSteps } from './group-steps.ts'
+import { MaintenanceSteps } from './maintenance-steps.ts'
+import { enterMark, leaveMark } from './open-marks.ts'
 import type { WriteKind, WriteOperations, WriteReply, WriteRequest } from './write-channel.ts'
 
 const METADATA_BYTES_MAX = 4096
@@ -98,6 +96,7 @@ export class WriteSteps {
     )
     this.#producerEpoch = database.prepare('SELECT epoch FROM producers WHERE transactional_id = ?')
     this.#setOffset = database.prepare('INSERT OR REPLACE INTO offsets VALUES (?, ?, ?, ?, ?)')
+    const maintenance = new MaintenanceSteps(database, options.catalog)
     this.#steps = {
       append: (append) => this.#write(this.#check(append)),
       commit: (request) => this.#commit(request),
@@ -111,6 +110,17 @@ export class WriteSteps {
       heartbeat: (request) => this.#groups.heartbeat(request),
       'leave-group': (request) => this.#groups.leave(request),
       'advance-group': (request) => this.#groups.advance(request),
+      'enter-mark': (mark) => {
+        enterMark(database, options.catalog, mark)
+        return null
+      },
+      'leave-mark': ({ opener }) => {
+        leaveMark(database, opener)
+        return null
+      },
+      'remove-batches': (request) => maintenance.removeBatches(request),
+      'rewrite-batches': (request) => maintenance.rewriteBatches(request),
+      'finish-cleaning': (request) => maintenance.finishCleaning(request),
     }
   }
 
@@ -124,7 +134,11 @@ export class WriteSteps {
     if (current !== epoch) {
       throw new LogError('LOG_FENCED', `a newer writer of ${transactionalId} has taken over`)
     }
-    if (sealed.groupId !== undefined) this.#groups.checkCommit(sealed.groupId, sealed.member)
+    if (sealed.groupId !== undefined) {
+      this.#groups.checkCommit(sealed.groupId, sealed.member)
+    } else if (sealed.offsets.length > 0 || sealed.member !== undefined) {
+      throw new LogError('LOG_MISUSE', 'offsets are committed for a group: name it')
+    }
     const offsets = sealed.offsets.map((offset) => this.#checkOffset(offset))
     const appends = sealed.appends.map((append) => this.#check(append))
     const appended = appends.map((append) => this.#write(append))
@@ -156,24 +170,8 @@ export class WriteSteps {
 
   #check(append: Append): Checked {
     const entry = this.#catalog.partition(append)
-    const { batchBytesMax } = entry.settings
-    const batches = splitBatches(append)
-    let count = 0
-    for (const batch of batches) {
-      if (batch.length > batchBytesMax) {
-        throw new LogError(
-          'RECORD_TOO_LARGE',
-          `${append.topic}: a batch of ${batch.length} bytes, the topic takes ${batchBytesMax}`,
-          { at: { topic: append.topic, partition: append.partition } },
-        )
-      }
-      count += asBuffer(batch).readInt32BE(LAST_OFFSET_DELTA_AT) + 1
-    }
-    if (count !== append.count) {
-      const { topic, partition } = append
-      throw corruptAt({ topic, partition }, `${append.count} records announced, ${count} come`)
-    }
-    return { entry, batches, count }
+    const batches = splitBatches(append, entry.settings.batchBytesMax)
+    return { entry, batches, count: append.count }
   }
 
   #write({ entry, batches, count }: Checked): Appended {
@@ -248,26 +246,4 @@ export class WriteSteps {
     this.#catalog.changed()
     return null
   }
-}
-
-/** The batches that stand one after the other in an append's bytes. */
-function splitBatches({ topic, partition, bytes }: Append): readonly Uint8Array[] {
-  const source = asBuffer(bytes)
-  const batches: Uint8Array[] = []
-  for (let at = 0; at < bytes.length;) {
-    const sizeBytes =
-      at + BATCH_HEADER_BYTES > bytes.length
-        ? 0
-        : source.readInt32BE(at + LENGTH_AT) + LENGTH_OVERHEAD
-    if (
-      sizeBytes < BATCH_HEADER_BYTES ||
-      at + sizeBytes > bytes.length ||
-      source[at + MAGIC_AT] !== 2
-    ) {
-      throw corruptAt({ topic, partition }, 'what is appended is not whole record batches')
-    }
-    batches.push(bytes.subarray(at, at + sizeBytes))
-    at += sizeBytes
-  }
-  return batches
 }

@@ -7,7 +7,7 @@ import type { Clock, Failpoint, Random } from '#system'
 import type { Database, Statement } from 'bun:sqlite'
 
 import { Catalog } from './catalog.ts'
-import { connect, type Durability, isBusy, unavailable } from './connection.ts'
+import { connect, type Durability, isBusy, setDurability, unavailable } from './connection.ts'
 import { GroupSteps } from './group-steps.ts'
 import type { WriteKind, WriteReply, WriteRequest } from './write-channel.ts'
 import { WriteSteps } from './write-steps.ts'
@@ -24,11 +24,12 @@ export interface PendingWrite<K extends WriteKind = WriteKind> {
 
 export class WriterConnection {
   readonly #path: string
-  readonly #durability: Durability
+  #durability: Durability
   readonly #clock: Clock
   readonly #random: Random
   readonly #failpoint: Failpoint
-  #open: OpenConnection
+  /** Undefined after a failure, until the next transaction opens it again. */
+  #open: OpenConnection | undefined
 
   constructor(options: {
     readonly path: string
@@ -45,34 +46,29 @@ export class WriterConnection {
     this.#open = this.#connect()
   }
 
-  get database(): Database {
-    return this.#open.database
-  }
-
-  get catalog(): Catalog {
-    return this.#open.catalog
-  }
-
   /**
    * Runs all of `writes` in one transaction and tells each how it ended. False, with nothing done, if another process holds
    * the lock. Synchronous from BEGIN to COMMIT, so that what a step has checked still holds when it is written.
    */
   transact(writes: readonly PendingWrite[]): boolean {
-    const { begin, commit, catalog, steps } = this.#open
+    let tell: (() => void)[]
+    let commit: Statement
     try {
-      begin.run()
+      this.#open ??= this.#connect()
+      this.#open.begin.run()
     } catch (error) {
       if (isBusy(error)) return false
-      this.#failAll(writes, unavailable('cannot begin to write', error), 'aborted')
+      this.#fail(writes, unavailable('cannot begin to write', error), 'aborted')
       return true
     }
-    const tell: (() => void)[] = []
     try {
+      const { catalog, steps } = this.#open
+      commit = this.#open.commit
       catalog.refresh()
-      for (const write of writes) tell.push(runStep(steps, write))
+      tell = writes.map((write) => runStep(steps, write))
     } catch (error) {
-      this.#rollback()
-      this.#failAll(writes, unavailable('cannot write', error), 'aborted')
+      // Closing a connection rolls back what it had begun.
+      this.#fail(writes, unavailable('cannot write', error), 'aborted')
       return true
     }
     const isData = writes.some(({ kind }) => kind === 'append' || kind === 'commit')
@@ -80,8 +76,7 @@ export class WriterConnection {
     try {
       commit.run()
     } catch (error) {
-      this.#reopen()
-      this.#failAll(writes, unavailable('the end of a commit is unknown', error), 'unknown')
+      this.#fail(writes, unavailable('the end of a commit is unknown', error), 'unknown')
       return true
     }
     if (isData) this.#failpoint('log:after-commit')
@@ -89,27 +84,35 @@ export class WriterConnection {
     return true
   }
 
-  close(): void {
-    this.#open.database.close()
-  }
-
-  #failAll(writes: readonly PendingWrite[], error: LogError, outcome: 'aborted' | 'unknown'): void {
-    for (const write of writes) write.fail(error, outcome)
-  }
-
-  #rollback(): void {
-    const { database, catalog } = this.#open
-    catalog.invalidate()
+  /** Makes the WAL start over if no reader stands in the way; false if one does. */
+  restartWal(): boolean {
     try {
-      if (database.inTransaction) database.run('ROLLBACK')
+      const row = this.#open?.database.query('PRAGMA wal_checkpoint(RESTART)').values()[0]
+      return row?.[0] === 0
     } catch {
-      this.#reopen()
+      return false
     }
   }
 
-  #reopen(): void {
-    this.#open.database.close()
-    this.#open = this.#connect()
+  /** What is acknowledged from here on is as durable as `durability` says. */
+  setDurability(durability: Durability): void {
+    this.#durability = durability
+    if (this.#open !== undefined) setDurability(this.#open.database, durability)
+  }
+
+  close(): void {
+    this.#open?.database.close()
+    this.#open = undefined
+  }
+
+  /** Whatever the connection has in memory is not to be trusted any more: it is opened anew. */
+  #fail(writes: readonly PendingWrite[], error: LogError, outcome: 'aborted' | 'unknown'): void {
+    try {
+      this.close()
+    } catch {
+      this.#open = undefined
+    }
+    for (const write of writes) write.fail(error, outcome)
   }
 
   #connect(): OpenConnection {

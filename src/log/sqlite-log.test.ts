@@ -1,0 +1,29 @@
+import { systemClock as clock, systemRandom as random } from '#system'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { logContract } from './log.contract.ts'
+import { openSqliteLog } from './sqlite-log.ts'
+
+logContract('the SQLite log', {
+  sections: ['core'],
+  async open() {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-log-'))
+    const path = join(folder, 'campus.db')
+    const options = { clock, random, durability: 'process', bootId: 'boot-1' } as const
+    const log = await openSqliteLog(path, options)
+    return {
+      log,
+      settleMaintenance: () => log.settleMaintenance(),
+      // As after a power cut: somebody opens the log in another boot, and finds it was not closed.
+      startLeaderEpoch: async () => {
+        await (await openSqliteLog(path, { ...options, bootId: 'boot-2' })).close()
+      },
+      async dispose() {
+        await log.close()
+        rmSync(folder, { recursive: true })
+      },
+    }
+  },
+})
