@@ -31,7 +31,10 @@ const ONCE = new Set([
   'runtime:window-close',
   'runtime:shutdown',
   'log:compaction',
+  'log:closing',
 ])
+/** Passed only by an application that is asked to stop. */
+const AT_CLOSING = new Set(['runtime:shutdown', 'log:closing'])
 const NTH_MAX = 20
 
 class Orders {
@@ -106,7 +109,7 @@ export async function kill({ kills, orders: count }: KillOptions): Promise<numbe
       if (name === 'runtime:restore') await leaveStoreBehind(application, violations)
       const nth = ONCE.has(name) ? 1 : 1 + Math.floor(Math.random() * NTH_MAX)
       await restart(`arming ${name}:${nth}`, `${name}:${nth}`)
-      if (name === 'runtime:shutdown') application.signal('SIGTERM')
+      if (AT_CLOSING.has(name)) application.signal('SIGTERM')
       const exit = await application.exited(FIRES_MS_MAX)
       if (exit?.signal === 'SIGKILL') fired.push(name)
       else violations.push(`failpoint ${name} never fired`)
