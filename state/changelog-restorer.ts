@@ -215,7 +215,9 @@ class DedupeRestorer implements ChangelogRestorer {
   }
 
   take(): readonly StoreChange[] {
-    for (const blob of [...this.#blobs.values()]) this.#close(blob)
+    // Closing takes a blob out of the map that is walked.
+    const open = [...this.#blobs.values()]
+    for (const blob of open) this.#close(blob)
     const changes = this.#full
     for (const startMs of this.#touched) {
       const endMs = this.#ends.get(startMs) ?? startMs + this.#segmentMs

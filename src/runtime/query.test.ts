@@ -112,20 +112,20 @@ describe('a query', () => {
     const first = await app.streams.query(app.counts).get('a', { minPositions })
     expect(first.lagRecords).toBe(0)
     expect(first.stale).toBe(false)
-    const [moved] = Object.entries(minPositions).filter(([, offset]) => offset > 0)
+    const moved = Object.entries(minPositions).find(([, offset]) => offset > 0)
     expect(first.positions[moved?.[0] ?? '']).toBe(1)
   })
 
   test('never shows what is not committed (R16)', async () => {
     const app = await started()
     const commit = gate()
-    let inFlight = false
+    const inFlight = gate()
     app.log.beforeCommit = () => {
-      inFlight = true
+      inFlight.open()
       return commit.opened
     }
     await appendTexts(app.log, 'words', [['a', 'x', 0]])
-    while (!inFlight) await Bun.sleep(1)
+    await inFlight.opened
     const counts = app.streams.query(app.counts)
     expect((await counts.get('a')).value).toBeUndefined()
     const minPositions = await ends(app)
