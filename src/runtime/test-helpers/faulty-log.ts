@@ -12,6 +12,7 @@ import {
   type JoinOptions,
   type LogReader,
   type LogWriter,
+  type MembershipEvent,
   type SealedCommit,
   type TopicPartition,
   type CommittedOffset,
@@ -23,10 +24,12 @@ export class FaultyLog extends DelegatingLog {
   isCrashed: boolean = false
   /** Waited for before a commit reaches the log. */
   beforeCommit: (sealed: SealedCommit) => Promise<void> = () => Promise.resolve()
+  /** What the process hears of its next commit, which then never reaches the log. */
+  loseNextRequest: (() => CommitResult) | undefined
   /** Waited for before the process hears how a commit ended; what it answers is what it hears. */
   afterCommit: (result: CommitResult, sealed: SealedCommit) => Promise<CommitResult> = (result) =>
     Promise.resolve(result)
-  #members: GroupMember[] = []
+  #members: ExpellableMember[] = []
 
   async crash(): Promise<void> {
     this.isCrashed = true
@@ -73,24 +76,83 @@ export class FaultyLog extends DelegatingLog {
   }
 
   override async join(options: JoinOptions): Promise<GroupMember> {
-    const member = await this.log.join(options)
+    const member = new ExpellableMember(await this.log.join(options), () => this.log.join(options))
     this.#members.push(member)
     return member
   }
 
-  get generation(): number {
-    return (
-      this.#members.map(({ assignment }): Assignment | undefined => assignment)[0]?.generation ?? -1
-    )
+  /** The group gives the process up at once; it hears of it, and joins again, when `heard` resolves. */
+  async expel(heard: Promise<void>): Promise<void> {
+    for (const member of this.#members) await member.expel(heard)
   }
 
   async #commit(writer: LogWriter, sealed: SealedCommit): Promise<CommitResult> {
     if (this.isCrashed) return NEVER
+    const lose = this.loseNextRequest
+    this.loseNextRequest = undefined
+    if (lose !== undefined) return lose()
     await this.beforeCommit(sealed)
     if (this.isCrashed) return NEVER
     const result = await writer.commit(sealed)
     const heard = await this.afterCommit(result, sealed)
     return this.isCrashed ? NEVER : heard
+  }
+}
+
+/** A member that can be thrown out as after a pause longer than its session: it goes on believing until it is told. */
+class ExpellableMember implements GroupMember {
+  #inner: GroupMember
+  readonly #joinAgain: () => Promise<GroupMember>
+  readonly #listeners: (() => void)[] = []
+  #held: Assignment | undefined
+  #isExpelled = false
+  #isClosed = false
+  #lost: MembershipEvent | undefined
+
+  constructor(inner: GroupMember, joinAgain: () => Promise<GroupMember>) {
+    this.#inner = inner
+    this.#joinAgain = joinAgain
+  }
+
+  get assignment(): Assignment | undefined {
+    return this.#isExpelled ? this.#held : this.#inner.assignment
+  }
+
+  take(): MembershipEvent | undefined {
+    if (this.#isExpelled) return undefined
+    const lost = this.#lost
+    this.#lost = undefined
+    return lost ?? this.#inner.take()
+  }
+
+  onEvent(listener: () => void): void {
+    this.#listeners.push(listener)
+    this.#inner.onEvent(listener)
+  }
+
+  rejoin(): void {
+    if (!this.#isExpelled) this.#inner.rejoin()
+  }
+
+  async close(options: { readonly leave: boolean }): Promise<void> {
+    this.#isClosed = true
+    await this.#inner.close(options)
+  }
+
+  async expel(heard: Promise<void>): Promise<void> {
+    if (this.#isExpelled || this.#isClosed) return
+    this.#held = this.#inner.assignment
+    this.#isExpelled = true
+    await this.#inner.close({ leave: true })
+    await heard
+    if (this.#isClosed) return
+    this.#inner = await this.#joinAgain()
+    this.#isExpelled = false
+    this.#lost = { kind: 'lost', rejoining: true, error: new TypeError('expelled by the test') }
+    for (const listener of this.#listeners) {
+      this.#inner.onEvent(listener)
+      listener()
+    }
   }
 }
 

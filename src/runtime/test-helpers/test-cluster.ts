@@ -5,7 +5,13 @@
  */
 import { createMemoryLog, type MemoryLog } from '#log/memory'
 import { MemoryBackend } from '#state/memory'
-import type { OpenedStore, StateStore, StoreBackend, StoreLocation } from '#state'
+import {
+  StateError,
+  type OpenedStore,
+  type StateStore,
+  type StoreBackend,
+  type StoreLocation,
+} from '#state'
 import type { Random, Happening } from '#system'
 import { VirtualClock } from '#testing'
 import type { Topology } from '#topology'
@@ -71,7 +77,7 @@ class Disk {
     store.apply = async (changes, header) => {
       if (this.failNextApply) {
         this.failNextApply = false
-        await store.close()
+        throw new StateError('STORE_FAILED', 'the disk refused this apply')
       }
       return apply(changes, header)
     }
