@@ -86,9 +86,6 @@ export class WriteQueue implements WriteChannel {
       this.#turns.done()
       this.#changed()
       this.#checkpointer.wrote(bytes)
-      if (this.#checkpointer.needsRestart && this.#connection.restartWal()) {
-        this.#checkpointer.restarted()
-      }
     }
     this.#running = undefined
   }

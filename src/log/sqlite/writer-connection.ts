@@ -84,16 +84,6 @@ export class WriterConnection {
     return true
   }
 
-  /** Makes the WAL start over if no reader stands in the way; false if one does. */
-  restartWal(): boolean {
-    try {
-      const row = this.#open?.database.query('PRAGMA wal_checkpoint(RESTART)').values()[0]
-      return row?.[0] === 0
-    } catch {
-      return false
-    }
-  }
-
   /** What is acknowledged from here on is as durable as `durability` says. */
   setDurability(durability: Durability): void {
     this.#durability = durability
