@@ -1,6 +1,6 @@
 /**
- * Random runs of one application on several processes: they crash, stall inside commits, lose replies, fail to apply, come and go.
- * Then all heals, and what was written is compared with a count that knows nothing of any of it.
+ * Random runs of one application on several processes: they crash, stall inside commits, lose replies, fail to apply, are
+ * expelled, come and go. Then all heals, and what was written is compared with a count that knows nothing of any of it.
  */
 import { describe, expect, test } from 'bun:test'
 import { LogError, type CommitResult } from '#log'
