@@ -28,6 +28,8 @@ export interface PipelineEnvironment {
     key: unknown,
   ): void
   requestCommit(): void
+  /** Final results of windows that closed have just been forwarded; drills may stop the process here. */
+  windowsClosed?(): void
   /** For sources that name none; without it an invalid timestamp is refused. Repartition sources always refuse. */
   readonly timestampExtractor?: TimestampExtractor
   /**

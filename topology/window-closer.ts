@@ -32,6 +32,7 @@
 import type { WindowTaskStore } from '#state'
 import type { Processor, RecordCollector } from './processor.ts'
 import { UndoableNumber } from './undo-log.ts'
+import type { PipelineEnvironment } from './pipeline-contract.ts'
 import { idleName, type NodeOf, type Wiring, windowStore } from './wiring.ts'
 
 const NO_IDLE = 0
@@ -41,6 +42,7 @@ export class WindowCloser {
   readonly #name: string
   readonly #sizeMs: number
   readonly #store: WindowTaskStore<unknown, unknown>
+  readonly #environment: PipelineEnvironment
   readonly #collector: RecordCollector
   readonly #announcesTo: readonly string[]
   readonly #next: Processor
@@ -55,6 +57,7 @@ export class WindowCloser {
     this.#name = node.name
     this.#sizeMs = node.windows.sizeMs
     this.#store = windowStore(wiring.stores, node.store)
+    this.#environment = wiring.run.environment
     this.#collector = wiring.run.environment.collector
     this.#announcesTo = wiring.announcesTo
     this.#next = wiring.next
@@ -64,13 +67,16 @@ export class WindowCloser {
   /** Emits the windows that start in [fromMs, toMs), by start, then key bytes. */
   close(fromMs: number, toMs: number): void {
     this.#oldestMs = undefined
+    let emitted = 0
     for (const { key, windowStartMs, value, timestampMs } of this.#store.windows(
       fromMs,
       toMs - 1,
     )) {
       const window = { startMs: windowStartMs, endMs: windowStartMs + this.#sizeMs }
       this.#next.process({ key, window }, value, timestampMs, null)
+      emitted += 1
     }
+    if (emitted > 0) this.#environment.windowsClosed?.()
     if (this.#idle.value === NO_IDLE) this.#announce(toMs, false)
   }
 

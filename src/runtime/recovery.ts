@@ -205,6 +205,7 @@ export class Recovery {
       options: taskOptions,
       wallClockMs: () => machine.clock.nowMs(),
       observer: machine.observer,
+      failpoint: machine.failpoint,
     })
     await task.loadStores()
     return task

@@ -15,6 +15,7 @@ export const RUNTIME_FAILPOINTS = [
   /** A batch of a restore was applied. */
   'runtime:restore',
   /** A tick has closed what was due, and nothing of it is sealed. */
+  /** Final results of closed windows are in the open layer. */
   'runtime:window-close',
   /** Everything is committed, nothing closed. */
   'runtime:shutdown',

@@ -87,9 +87,7 @@ export class Slicer {
       ...task.inputs.map((input) => progressOf(input)?.fetchedAtMs ?? -1),
     )
     const mayTick = (applicationId: string): boolean => gate.mayTick(applicationId, fetchedAtMs)
-    if (!task.tick(elapsedMs, progressOf, mayTick)) return
-    counters.ticks += 1
-    machine.failpoint('runtime:window-close')
+    if (task.tick(elapsedMs, progressOf, mayTick)) counters.ticks += 1
   }
 
   /** Everything that can be fetched has been, and nothing of it is left. */

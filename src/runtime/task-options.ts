@@ -4,7 +4,7 @@
  * Invariant: nothing here changes while the task lives.
  */
 import type { StateStore } from '#state'
-import type { Observer } from '#system'
+import type { Failpoint, Observer } from '#system'
 import type { TimestampExtractor } from '#topology'
 import type { TaskIdentity } from './task-contract.ts'
 
@@ -40,6 +40,7 @@ export interface TaskSetup {
   readonly options: TaskOptions
   readonly wallClockMs: () => number
   readonly observer?: Observer
+  readonly failpoint?: Failpoint
   /** For sources that name none. */
   readonly timestampExtractor?: TimestampExtractor
 }

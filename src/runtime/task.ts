@@ -103,6 +103,7 @@ export class Task implements TaskApi {
       requestCommit: () => {
         this.commitRequested = true
       },
+      windowsClosed: () => setup.failpoint?.('runtime:window-close'),
       freezeValues: options.freezeValues,
       ...(topology.compatibility !== undefined &&
         options.onProcessingError === 'skip' && {
