@@ -3,7 +3,7 @@
  *
  * Invariant: bytes that are not ours, or newer, decode to nothing told, never to an error: a stranger must not stop a group.
  *
- * A member:     {"version":1,"instance":"i1","active":["0_0"],"positions":{"0_0":120},"endpoint":"http://h:1"}
+ * A member:     {"version":1,"instance":"i1","active":["0_0"],"positions":{"0_0":120},"endpoint":"http://h:1","rejoins":0}
  * Its answer:   {"version":1,"active":["0_0"],"standby":["0_1"],"owners":{"0_0":"http://h:1"}}
  */
 import { Buffer } from 'node:buffer'
@@ -18,6 +18,8 @@ export interface MemberData {
   /** How far its copy of each task's state is: the sum of the positions of its stores. */
   readonly positions: Readonly<Record<string, number>>
   readonly endpoint: string | undefined
+  /** How often it asked for a rebalance: a follower that says nothing new is not given one. */
+  readonly rejoins: number
 }
 
 export interface AssignedTasks {
@@ -32,6 +34,7 @@ export const NOTHING_TOLD: MemberData = {
   active: [],
   positions: {},
   endpoint: undefined,
+  rejoins: 0,
 }
 export const NOTHING_ASSIGNED: AssignedTasks = { active: [], standby: [], owners: {} }
 
@@ -42,12 +45,13 @@ export function encodeMemberData(data: MemberData): Uint8Array {
 export function decodeMemberData(bytes: Uint8Array): MemberData {
   const data = parse(bytes)
   if (data === undefined) return NOTHING_TOLD
-  const { instance, endpoint } = data
+  const { instance, endpoint, rejoins } = data
   return {
     instance: typeof instance === 'string' ? instance : '',
     active: texts(data['active']),
     positions: entries(data['positions'], (value) => Number.isSafeInteger(value)),
     endpoint: typeof endpoint === 'string' ? endpoint : undefined,
+    rejoins: typeof rejoins === 'number' ? rejoins : 0,
   }
 }
 

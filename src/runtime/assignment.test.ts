@@ -25,7 +25,7 @@ function shapes(stateful: number, stateless: number): readonly TaskShape[] {
 }
 
 function member(memberId: string, told: Partial<Member> = {}): Member {
-  return { memberId, instance: memberId, active: [], positions: {}, endpoint: undefined, ...told }
+  return { ...NOTHING_TOLD, memberId, instance: memberId, ...told }
 }
 
 function activeOf(assigned: ReadonlyMap<string, AssignedTasks>, memberId: string): string[] {
@@ -176,7 +176,13 @@ describe('assignment', () => {
 
 describe('user data', () => {
   test('what was told is heard', () => {
-    const told = { instance: 'i', active: ['0_1'], positions: { '0_1': 7 }, endpoint: 'http://h' }
+    const told = {
+      instance: 'i',
+      active: ['0_1'],
+      positions: { '0_1': 7 },
+      endpoint: 'http://h',
+      rejoins: 2,
+    }
     expect(decodeMemberData(encodeMemberData(told))).toEqual(told)
     const given = { active: ['0_0'], standby: ['0_1'], owners: { '0_0': 'http://h' } }
     expect(decodeAssignedTasks(encodeAssignedTasks(given))).toEqual(given)

@@ -140,4 +140,23 @@ describe('two members of one group', () => {
     expect(followed).toBeGreaterThan(0)
     expect(second.worker.tasks.restoredRecords).toBe(followed)
   })
+
+  test('a static member that comes back elsewhere joins a second time, so that the others learn where it answers', async () => {
+    const cluster = await countingCluster()
+    const other = cluster.start({ endpoint: 'http://other' })
+    const first = cluster.start({ instanceId: 'static', endpoint: 'http://before' })
+    await cluster.until(() => first.tasks.length === 2 && other.tasks.length === 2, 'shared')
+    const held = first.tasks
+    first.worker.stop(false)
+    await first.ended
+    const second = cluster.start({ instanceId: 'static', endpoint: 'http://after' })
+    const ownersOf = (taskId: string | undefined): string | undefined =>
+      other.worker.tasks.assigned.owners[taskId ?? '']
+    await cluster.until(() => ownersOf(held[0]) === 'http://after', 'the others know')
+    await cluster.until(() => second.state === 'running', 'running')
+    expect(second.tasks).toEqual(held)
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    await expectCounted(cluster, 1)
+  })
 })

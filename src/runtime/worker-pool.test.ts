@@ -7,7 +7,7 @@ import { long } from '#topology'
 import type { Queryable } from './query.ts'
 import { Streams } from './streams.ts'
 import { COUNTED_KEYS, COUNTING_TOPICS } from './test-helpers/counting.ts'
-import { appendTexts, readTexts } from './test-helpers/log-texts.ts'
+import { appendTexts, readPartitions, readTexts } from './test-helpers/log-texts.ts'
 
 const TOPOLOGY = {
   module: new URL('./test-helpers/counting.ts', import.meta.url).href,
@@ -75,6 +75,54 @@ describe('workers on threads of their own', () => {
       ])
     }
   })
+
+  test('write what one worker writes, whatever the commit interval: equal per partition (I10)', async () => {
+    const records = Array.from({ length: 20_000 }, (_, n) => [`key-${n % 97}`, 'x', n] as const)
+    const runs: unknown[] = []
+    for (const [workers, commitIntervalMs] of [
+      [1, 1],
+      [1, 5_000],
+      [4, 1],
+      [4, 100],
+    ] as const) {
+      const path = join(folder, `run-${runs.length}`)
+      const own = await openLog(`sqlite:${path}.db`, { durability: 'process' })
+      await own.createTopics(COUNTING_TOPICS)
+      await appendTexts(own, 'words', records)
+      const streams = new Streams(TOPOLOGY, {
+        log: own,
+        stateDir: path,
+        backend: 'sqlite',
+        workers,
+        commitIntervalMs,
+      })
+      await streams.start()
+      while ((await streams.lag()).some(({ lagRecords }) => lagRecords > 0)) await Bun.sleep(5)
+      await streams.close({ leave: true })
+      expect(streams.metrics.recordsProcessed).toBe(20_000)
+      runs.push(await readPartitions(own, 'counts', long()))
+      await own.close()
+    }
+    for (const run of runs.slice(1)) expect(run).toEqual(runs[0])
+  }, 30_000)
+
+  test('take the process with them when they die (R17)', async () => {
+    const code = `
+      const { openLog } = await import(${JSON.stringify(new URL('../log/index.ts', import.meta.url).href)})
+      const { Streams } = await import(${JSON.stringify(new URL('./streams.ts', import.meta.url).href)})
+      const log = await openLog('sqlite:${join(folder, 'dying.db')}')
+      const streams = new Streams(
+        { module: ${JSON.stringify(new URL('./test-helpers/dying.ts', import.meta.url).href)}, export: 'dyingTopology' },
+        { log, stateDir: '${join(folder, 'dying')}', workers: 2,
+          createTopics: [{ topic: 'words', partitions: 1, config: {} }],
+          observer: (happening) => happening.kind === 'failed' && console.log(happening.error.message) },
+      )
+      setInterval(() => {}, 1000)
+      await streams.start()`
+    const child = Bun.spawn([process.execPath, '-e', code], { stdout: 'pipe', stderr: 'pipe' })
+    expect(await child.exited).toBe(1)
+    expect(await new Response(child.stdout).text()).toContain('a thread of workers died')
+  }, 30_000)
 
   test('refuse a module that exports no topology, by name', async () => {
     const streams = new Streams(

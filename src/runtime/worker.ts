@@ -51,6 +51,7 @@ export class TaskWorker {
   #member: GroupMember | undefined
   #assignment: Assignment | undefined
   #leave = false
+  #rejoins = 0
   #state: 'rebalancing' | 'running' = 'rebalancing'
 
   constructor(setup: WorkerSetup) {
@@ -226,6 +227,7 @@ export class TaskWorker {
       active: [...this.tasks.running.keys()],
       positions: { ...this.setup.heldBefore(), ...this.tasks.positions() },
       endpoint: this.setup.endpoint,
+      rejoins: this.#rejoins,
     })
   }
 
@@ -261,6 +263,7 @@ export class TaskWorker {
     this.#assignment = assignment
     await this.tasks.adopt(assignment)
     this.#readOn()
+    if (this.#rejoins === 0 && this.#isMistaken()) this.#rejoin()
     machine.observer({
       kind: 'rebalance',
       applicationId: topology.applicationId,
@@ -268,6 +271,19 @@ export class TaskWorker {
       tasks: this.tasks.assigned.active,
     })
     this.setup.remember(this.tasks.positions())
+  }
+
+  /**
+   * A static member that comes back within its session is given what it had, and the leader never hears what has changed since:
+   * where it answers, or that its state is gone while others have copies. Asked once; a sticky assignor gives the same again.
+   */
+  #isMistaken(): boolean {
+    const { endpoint, standbys, memberInstanceId } = this.setup
+    if (memberInstanceId === undefined) return false
+    const { active, owners } = this.tasks.assigned
+    if (active.some((taskId) => owners[taskId] !== endpoint)) return true
+    const held = this.setup.heldBefore()
+    return standbys > 0 && active.some((taskId) => held[taskId] === undefined)
   }
 
   /** Expelled: what is in flight ends as the log says, and everything is dropped without a commit. */
@@ -289,8 +305,13 @@ export class TaskWorker {
     this.#changeState('rebalancing')
     if (isFenced) this.#assignment = undefined
     await this.#dropTasks(isFenced ? 'nothing' : 'assignment', cause)
-    if (isFenced) this.#member?.rejoin()
+    if (isFenced) this.#rejoin()
     else this.tasks.recoverAll()
+  }
+
+  #rejoin(): void {
+    this.#rejoins += 1
+    this.#member?.rejoin()
   }
 
   async #dropTasks(keep: 'assignment' | 'nothing', cause: unknown): Promise<void> {
@@ -349,7 +370,9 @@ export class TaskWorker {
     await this.#commits.settle()
     this.setup.remember(this.tasks.positions())
     await this.tasks.close()
-    await this.#member?.close({ leave: this.#leave }).catch(() => {})
+    // A dynamic member has no place that could be kept for it.
+    const leave = this.#leave || this.setup.memberInstanceId === undefined
+    await this.#member?.close({ leave }).catch(() => {})
     await this.#reader.close().catch(() => {})
     await this.#writer?.close().catch(() => {})
   }

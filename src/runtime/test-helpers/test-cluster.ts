@@ -50,6 +50,7 @@ export interface ProcessOptions {
   readonly commitIntervalMs?: number
   readonly guarantee?: Guarantee
   readonly standbys?: number
+  readonly endpoint?: string
   /** A static member keeps its place through a rebalance that it misses; a dynamic one is expelled (Kafka's rule). */
   readonly isStatic?: boolean
   readonly limits?: Partial<StreamsLimits>
@@ -123,7 +124,7 @@ export class TestProcess {
       instanceId,
       transactionalId: `${topology.applicationId}-${instanceId}-0`,
       memberInstanceId: options.isStatic === false ? undefined : `${instanceId}-0`,
-      endpoint: undefined,
+      endpoint: options.endpoint,
       heldBefore: () => ({}),
       remember: () => {},
       onState: (state) => {
