@@ -55,7 +55,6 @@ export class RecordQueue implements DecodedRecord {
   readonly #internal: boolean
   readonly #decode: DecodeRecord
   readonly #batches: FetchedBatch[] = []
-  #next: number = 0
   #open: FetchedBatch | undefined = undefined
 
   constructor({ input, index, internal, decode }: RecordQueueSetup) {
@@ -71,7 +70,7 @@ export class RecordQueue implements DecodedRecord {
   }
 
   get isEmpty(): boolean {
-    return !this.hasHead && this.#open === undefined && this.#next === this.#batches.length
+    return !this.hasHead && this.#open === undefined && this.#batches.length === 0
   }
 
   add(batch: FetchedBatch): void {
@@ -132,13 +131,8 @@ export class RecordQueue implements DecodedRecord {
   }
 
   #openNext(): boolean {
-    if (this.#next === this.#batches.length) return false
-    const batch = this.#batches[this.#next] as FetchedBatch
-    this.#next += 1
-    if (this.#next > 64) {
-      this.#batches.splice(0, this.#next)
-      this.#next = 0
-    }
+    const batch = this.#batches.shift()
+    if (batch === undefined) return false
     this.#open = batch
     if (readBatchHeader(batch.bytes).control) this.#closeOpen()
     else this.#cursor.open(batch.bytes, batch)
