@@ -7,9 +7,11 @@
 import { describe } from 'bun:test'
 
 import { appendsSection } from './log.contract/appends.ts'
+import { durableSection } from './log.contract/durable.ts'
 import { groupsSection } from './log.contract/groups.ts'
 import type { LogHarness } from './log.contract/harness.ts'
 import { maintenanceSection } from './log.contract/maintenance.ts'
+import { multiProcessSection } from './log.contract/multi-process.ts'
 import { readingSection } from './log.contract/reading.ts'
 import { staticMembersSection } from './log.contract/static-members.ts'
 import { topicsSection } from './log.contract/topics.ts'
@@ -28,5 +30,7 @@ export function logContract(name: string, harness: LogHarness): void {
       staticMembersSection(harness)
       maintenanceSection(harness)
     }
+    if (harness.sections.includes('durable')) durableSection(harness)
+    if (harness.sections.includes('multi-process')) multiProcessSection(harness)
   })
 }

@@ -5,7 +5,7 @@
  */
 import { expect } from 'bun:test'
 
-import type { Log, TopicPartition } from '../log.ts'
+import { type CommitResult, type Log, LogError, type TopicPartition } from '../log.ts'
 
 export type LogSection = 'core' | 'durable' | 'multi-process'
 
@@ -24,9 +24,9 @@ export interface LogUnderTest {
   settleMaintenance(): Promise<void>
   /** Starts a new leader epoch, if the driver can be made to. */
   startLeaderEpoch?(partition: TopicPartition): Promise<void>
-  /** `durable`: opens the same data again, after `log` was closed or its process has died. */
+  /** `durable`: opens the same data again, after `log` was closed or its process has died. `dispose` closes it too. */
   reopen?(): Promise<Log>
-  /** `multi-process`: what a child process hands to `openLog`. */
+  /** `durable` and `multi-process`: what a child process hands to `openLog`. */
   readonly url?: string
   /** Closes what is open and removes the data. */
   dispose(): Promise<void>
@@ -40,4 +40,10 @@ export function fresh(name: string): string {
 /** Matches an error by its code. */
 export function coded(code: string): unknown {
   return expect.objectContaining({ code })
+}
+
+/** How a commit ended, in a word or two. */
+export function codeOf(result: CommitResult): string {
+  if (result.outcome === 'committed') return 'committed'
+  return `${result.outcome} ${result.error instanceof LogError ? result.error.code : 'other'}`
 }

@@ -2,24 +2,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 
 import {
-  type CommitResult,
   type Log,
-  LogError,
   type LogWriter,
   partitionKey,
   type SealedCommit,
   type TopicPartition,
 } from '../log.ts'
 import { type CommitLoss, ReplyLosingLog } from '../reply-losing-log.ts'
-import { fresh, type LogHarness, type LogUnderTest } from './harness.ts'
+import { codeOf, fresh, type LogHarness, type LogUnderTest } from './harness.ts'
 import { appendOf, readPartition, valuesOf } from './records.ts'
 
 const NOTHING: SealedCommit = { appends: [], groupId: undefined, member: undefined, offsets: [] }
-
-function codeOf(result: CommitResult): string {
-  if (result.outcome === 'committed') return 'committed'
-  return `${result.outcome} ${result.error instanceof LogError ? result.error.code : 'other'}`
-}
 
 export function transactionsSection(harness: LogHarness): void {
   describe('transactions', () => {
