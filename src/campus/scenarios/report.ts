@@ -5,6 +5,8 @@
  */
 export type Row = readonly [name: string, value: string | number]
 
+const SHOWN_MAX = 20
+
 export function printTable(title: string, rows: readonly Row[]): void {
   const width = Math.max(...rows.map(([name]) => name.length))
   console.log(title)
@@ -28,7 +30,7 @@ export function percentiles(title: string, samples: readonly number[]): readonly
 
 /** Prints what is broken; the exit code follows from it. */
 export function verdict(violations: readonly string[]): number {
-  for (const violation of violations) console.log(`  VIOLATED: ${violation}`)
+  for (const violation of violations.slice(0, SHOWN_MAX)) console.log(`  VIOLATED: ${violation}`)
   console.log(violations.length === 0 ? 'every invariant holds' : `${violations.length} violations`)
   return violations.length === 0 ? 0 : 1
 }
