@@ -33,8 +33,8 @@ export class WriteTurns {
     this.#holder = random.uuid()
     this.#database = new Database(`${logPath}-turns`, { create: true, strict: true })
     this.#database.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS * 20}`)
-    this.#database.run('PRAGMA journal_mode = WAL')
     this.#database.run('PRAGMA synchronous = OFF')
+    this.#database.run('PRAGMA journal_mode = WAL')
     this.#database.run(
       `CREATE TABLE IF NOT EXISTS tickets (
          number INTEGER PRIMARY KEY AUTOINCREMENT, holder TEXT NOT NULL, seen_at_ms INTEGER NOT NULL
