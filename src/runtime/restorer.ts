@@ -191,13 +191,10 @@ export class Restorer {
     const position = Math.min(progress.readTo, target ?? progress.readTo)
     if (progress.rows.rows === 0) {
       store.skipTo(position, progress.leaderEpoch)
-      return
+    } else {
+      const { leaderEpoch } = progress
+      await store.apply(progress.rows.take(), { position, leaderEpoch, nowMs: clock.nowMs() })
     }
-    await store.apply(progress.rows.take(), {
-      position,
-      leaderEpoch: progress.leaderEpoch,
-      nowMs: clock.nowMs(),
-    })
     failpoint('runtime:restore')
   }
 

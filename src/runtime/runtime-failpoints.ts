@@ -12,7 +12,7 @@ export const RUNTIME_FAILPOINTS = [
   'runtime:between-applies',
   'runtime:after-apply',
   'runtime:before-release',
-  /** A batch of a restore was applied. */
+  /** A batch of a restore was applied, or a store was where its changelog is. */
   'runtime:restore',
   /** A tick has closed what was due, and nothing of it is sealed. */
   /** Final results of closed windows are in the open layer. */
