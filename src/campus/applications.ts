@@ -11,6 +11,8 @@ export class Applications {
   readonly #sources: ReadonlyMap<string, TopologySource>
   readonly #options: StreamsOptions
   readonly #running = new Map<string, Streams>()
+  /** The last handle of each, running or not: what a stopped application has not done yet is lag too. */
+  readonly #latest = new Map<string, Streams>()
   readonly #last = new Map<string, Promise<void>>()
 
   /** `sources`: by application id, those that this process runs. */
@@ -42,6 +44,7 @@ export class Applications {
       const streams = new Streams(source, this.#options)
       await streams.start()
       this.#running.set(id, streams)
+      this.#latest.set(id, streams)
     })
   }
 
@@ -57,9 +60,9 @@ export class Applications {
     await Promise.all(this.ids.map((id) => this.stop(id)))
   }
 
-  /** Records that an application has still to process; 0 for one that is not run here. */
+  /** Records that an application has still to process, also while it is stopped; 0 for one that is not of this process. */
   async lag(id: string): Promise<number> {
-    const lags = (await this.#running.get(id)?.lag()) ?? []
+    const lags = (await this.#latest.get(id)?.lag()) ?? []
     return lags.reduce((sum, { lagRecords }) => sum + lagRecords, 0)
   }
 
