@@ -64,7 +64,7 @@ export class Campus {
   readonly #requests: Requests
   readonly #pressure: Pressure
   readonly #server: ReturnType<typeof Bun.serve>
-  readonly #drain: () => void
+  readonly #draining: AbortController
 
   private constructor(parts: {
     readonly log: Log
@@ -75,14 +75,14 @@ export class Campus {
     readonly views: LiveViews
     readonly ingress: Ingress
     readonly server: ReturnType<typeof Bun.serve>
-    readonly drain: () => void
+    readonly draining: AbortController
   }) {
     this.#log = parts.log
     this.#writer = parts.writer
     this.#requests = parts.requests
     this.#pressure = parts.pressure
     this.#server = parts.server
-    this.#drain = parts.drain
+    this.#draining = parts.draining
     this.applications = parts.applications
     this.views = parts.views
     this.ingress = parts.ingress
@@ -99,7 +99,7 @@ export class Campus {
       undo.push(async () => void (await release(thing)))
       return thing
     }
-    let isDraining = false
+    const draining = new AbortController()
     try {
       // The port first: a second campus on the same port must not touch the first one's files.
       let handle: Ingress['fetch'] = () => new Response('starting', { status: 503 })
@@ -147,12 +147,9 @@ export class Campus {
         pressure,
         clock,
         random,
-        isDraining: () => isDraining,
+        draining: draining.signal,
       })
       handle = ingress.fetch
-      const drain = (): void => {
-        isDraining = true
-      }
       return new Campus({
         log,
         writer,
@@ -162,7 +159,7 @@ export class Campus {
         views,
         ingress,
         server,
-        drain,
+        draining,
       })
     } catch (error) {
       for (const release of undo.toReversed()) await release()
@@ -172,7 +169,7 @@ export class Campus {
 
   /** Takes nothing new, lets what was accepted reach the log, commits, and lets go of every file. */
   async close(): Promise<void> {
-    this.#drain()
+    this.#draining.abort()
     await this.#server.stop()
     await this.#writer.flush()
     await this.applications.stopAll()

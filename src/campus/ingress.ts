@@ -25,8 +25,8 @@ export interface IngressParts {
   readonly pressure: Pressure
   readonly clock: Clock
   readonly random: Random
-  /** Set when shutting down: nothing new is taken. */
-  readonly isDraining: () => boolean
+  /** Aborted when shutting down: nothing new is taken, and nobody is kept waiting. */
+  readonly draining: AbortSignal
 }
 
 const BODY_BYTES_MAX = 8_192
@@ -41,14 +41,14 @@ export interface Ingress {
 }
 
 export function createIngress(parts: IngressParts): Ingress {
-  const { intake, requests, applications, views, pressure, clock } = parts
+  const { intake, requests, applications, views, pressure, clock, draining } = parts
   const lookup = new OrderLookup(applications, requests)
   const inFlight = new Map<string, Promise<Remembered>>()
   let accepted = 0
   const app = new Hono()
 
   const refuseUnderPressure = (): void => {
-    const reason = parts.isDraining() ? 'shutting down' : pressure.reason
+    const reason = draining.aborted ? 'shutting down' : pressure.reason
     if (reason !== undefined)
       throw new HttpProblem(503, `${reason}: try again`, { headers: RETRY_AFTER })
   }
@@ -96,11 +96,13 @@ export function createIngress(parts: IngressParts): Ingress {
       throw new HttpProblem(404, 'there is no such order')
     return streamSSE(context, async (stream) => {
       const decided = new AbortController()
+      const wake = (): void => decided.abort()
       // Subscribed before the look, so that an outcome between the two is not missed.
-      const cancel = views.onOutcome(orderId, () => decided.abort())
+      const cancel = views.onOutcome(orderId, wake)
+      draining.addEventListener('abort', wake)
       let told: string | undefined
       try {
-        while (!stream.aborted && !parts.isDraining()) {
+        while (!stream.aborted && !draining.aborted) {
           const order = await lookup.find(orderId)
           if (order !== undefined && order.status !== told) {
             told = order.status
@@ -112,6 +114,7 @@ export function createIngress(parts: IngressParts): Ingress {
         }
       } finally {
         cancel()
+        draining.removeEventListener('abort', wake)
       }
     })
   })
@@ -162,7 +165,7 @@ export function createIngress(parts: IngressParts): Ingress {
   app.get('/healthz', describe('The process answers'), (context) => context.json({ status: 'ok' }))
   app.get('/readyz', describe('Everything runs'), (context) => {
     const states = Object.fromEntries(applications.ids.map((id) => [id, applications.state(id)]))
-    const ready = !parts.isDraining() && Object.values(states).every((state) => state === 'running')
+    const ready = !draining.aborted && Object.values(states).every((state) => state === 'running')
     return context.json(
       { status: ready ? 'ready' : 'not ready', applications: states },
       ready ? 200 : 503,
