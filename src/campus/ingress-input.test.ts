@@ -1,6 +1,6 @@
 /** Whatever is wrong with a request is refused by name, and a refused request has written nothing. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { OpenCampus } from './test-helper/open-campus.ts'
+import { OpenCampus, type Answer } from './test-helper/open-campus.ts'
 import { orders, stock } from './topics.ts'
 
 const ORDER = { item_id: 'burger', qty: 1, user_id: 'u1' }
@@ -71,11 +71,7 @@ const WRONG: readonly Case[] = [
   ['invalid UTF-8', invalidUtf8, ''],
 ]
 
-function expectProblem(
-  answer: Awaited<ReturnType<OpenCampus['send']>>,
-  status: number,
-  field: string,
-): void {
+function expectProblem(answer: Answer, status: number, field: string): void {
   expect(answer.status).toBe(status)
   expect(answer.headers.get('content-type')).toBe('application/problem+json')
   expect(answer.body).toMatchObject({ type: 'about:blank', status })

@@ -6,7 +6,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { noFailpoint, openLog, systemClock, systemRandom, type Happening } from '#millrace'
+import {
+  noFailpoint,
+  openLog,
+  systemClock,
+  systemRandom,
+  type Clock,
+  type Happening,
+} from '#millrace'
 import { Campus } from '../campus.ts'
 import { readFlags } from '../flags.ts'
 import type { CampusRecord } from '../invariants.ts'
@@ -24,6 +31,8 @@ export class OpenCampus {
   readonly logUrl: string = `sqlite:${join(this.folder, 'campus.db')}`
   readonly happenings: Happening[] = []
   readonly #flags: readonly string[]
+  /** What campus goes by. */
+  clock: Clock = systemClock
   #campus: Campus | undefined
 
   constructor(flags: readonly string[] = []) {
@@ -39,7 +48,7 @@ export class OpenCampus {
   async start(): Promise<void> {
     const flags = readFlags(['--port', '0', '--log', this.logUrl, ...this.#flags])
     this.#campus = await Campus.start(flags, {
-      clock: systemClock,
+      clock: this.clock,
       random: systemRandom,
       observer: (happening) => void this.happenings.push(happening),
       failpoint: noFailpoint,
