@@ -44,7 +44,7 @@ export async function* scanSizes(
      WHERE topic = ? AND partition = ? AND base_offset >= ? ORDER BY base_offset LIMIT ${CHUNK_ROWS}`,
   )
   for (let from = fromOffset; ;) {
-    const rows = handle.read(() => select.all(topicNumber, partition, from))
+    const rows = await handle.readSoon(() => select.all(topicNumber, partition, from))
     const last = rows.at(-1)
     if (last === undefined) return
     yield rows.map((row) => ({
@@ -74,7 +74,8 @@ export async function* scanBatches(
   for (let from = fromOffset; ;) {
     const chunk: (readonly [number, Uint8Array])[] = []
     const start = from
-    handle.read(() => {
+    await handle.readSoon(() => {
+      chunk.length = 0
       let sizeBytes = 0
       for (const row of select.iterate(topicNumber, partition, start, belowOffset)) {
         checkBatch(row.bytes, { topic, partition, offset: row.base_offset })

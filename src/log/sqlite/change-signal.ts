@@ -62,7 +62,13 @@ export class ChangeSignal {
 
   #poll(): void {
     this.#quietPolls += 1
-    const version = this.#dataVersion()
+    let version: number
+    try {
+      version = this.#dataVersion()
+    } catch {
+      // Whoever waits looks for itself, and meets the error where it can be told.
+      return this.notify()
+    }
     for (const [wake, seen] of this.#waiters) {
       if (seen === version) continue
       this.#quietPolls = 0

@@ -41,7 +41,7 @@ interface Plan {
 
 /** False if it has more to do: keys were too many for one run. */
 export async function compact(entry: PartitionEntry, tools: CompactionTools): Promise<boolean> {
-  const sweptBelow = sweepableBelow(entry, tools)
+  const sweptBelow = await sweepableBelow(entry, tools)
   const endOffset = await compactableEnd(entry, tools)
   const isDirty = endOffset > entry.cleanedBelow && (await isWorthIt(entry, endOffset, tools))
   if (!isDirty && sweptBelow <= entry.sweptBelow) return true
@@ -57,12 +57,12 @@ export async function compact(entry: PartitionEntry, tools: CompactionTools): Pr
 }
 
 /** Tombstones below this offset have been there for `delete.retention.ms` since a compaction met them. */
-function sweepableBelow(entry: PartitionEntry, { handle }: CompactionTools): number {
+function sweepableBelow(entry: PartitionEntry, { handle }: CompactionTools): Promise<number> {
   const latest = handle.database.query(
     `SELECT max(below_offset) FROM cleanings WHERE topic = ? AND partition = ? AND at_ms <= ?`,
   )
   const metBeforeMs = handle.clock.nowMs() - entry.settings.deleteRetentionMs
-  return handle.read(() => {
+  return handle.readSoon(() => {
     const row = latest.values(entry.topicNumber, entry.partition, metBeforeMs)[0]
     return Math.max(entry.sweptBelow, numberOf(row?.[0] ?? 0))
   })
@@ -71,7 +71,9 @@ function sweepableBelow(entry: PartitionEntry, { handle }: CompactionTools): num
 /** Where compaction has to stop: at the end, or at the first batch that is younger than `min.compaction.lag.ms`. */
 async function compactableEnd(entry: PartitionEntry, tools: CompactionTools): Promise<number> {
   const { handle, rest } = tools
-  const endOffset = handle.read(() => handle.catalog.endOffset(handle.catalog.partition(entry)))
+  const endOffset = await handle.readSoon(() => {
+    return handle.catalog.endOffset(handle.catalog.partition(entry))
+  })
   if (entry.settings.compactionLagMs === 0) return endOffset
   const youngestMs = handle.clock.nowMs() - entry.settings.compactionLagMs
   for await (const rows of scanSizes(handle, entry, entry.cleanedBelow, rest)) {

@@ -78,7 +78,7 @@ export class SqliteGroupTransport implements GroupTransport {
   }
 
   async partitionCounts(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    return this.#handle.read(() => {
+    return this.#handle.readSoon(() => {
       const found = topics.map((name) => this.#handle.catalog.topic(name))
       return new Map(
         found
@@ -95,7 +95,7 @@ export class SqliteGroupTransport implements GroupTransport {
     while (true) {
       if (signal.aborted) throw new LogError('LOG_CLOSED', 'the member is closed')
       const nowMs = this.#handle.clock.nowMs()
-      const { group, seen } = this.#handle.read((version) => {
+      const { group, seen } = await this.#handle.readSoon((version) => {
         return { group: this.#rows.read(this.#groupId, nowMs), seen: version }
       })
       const answer = look(group, nowMs)

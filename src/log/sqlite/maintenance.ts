@@ -81,10 +81,10 @@ export class Maintenance {
       force,
     }
     this.#restedAtMs = this.#clock.elapsedMs()
-    for (const place of orphans(this.#handle)) {
+    for (const place of await orphans(this.#handle)) {
       await removeBelow(place, Number.POSITIVE_INFINITY, tools)
     }
-    const topics = this.#handle.read(() => this.#handle.catalog.topics())
+    const topics = await this.#handle.readSoon(() => this.#handle.catalog.topics())
     for (const { entries } of topics) {
       for (const entry of entries) {
         if (this.#closing.signal.aborted) return
@@ -96,13 +96,13 @@ export class Maintenance {
   async #maintain(entry: PartitionEntry, tools: CompactionTools): Promise<void> {
     try {
       if (entry.settings.deletes) await retain(entry, tools)
-      const now = this.#current(entry)
+      const now = await this.#current(entry)
       if (now === undefined) return
       await removeBelow(now, now.earliestOffset, tools)
       if (!entry.settings.compacts) return
       // Twice, so that a tombstone of no retention goes in the round in which it was met.
       for (let runs = 0, done = false; runs < 2 || !done; runs += 1) {
-        const next = this.#current(entry)
+        const next = await this.#current(entry)
         if (next === undefined || this.#closing.signal.aborted) return
         done = await compact(next, tools)
       }
@@ -113,8 +113,8 @@ export class Maintenance {
     }
   }
 
-  #current({ topic, topicNumber, partition }: PartitionEntry): PartitionEntry | undefined {
-    return this.#handle.read(() => {
+  #current({ topic, topicNumber, partition }: PartitionEntry): Promise<PartitionEntry | undefined> {
+    return this.#handle.readSoon(() => {
       const entry = this.#handle.catalog.topic(topic)?.entries[partition]
       return entry?.topicNumber === topicNumber ? entry : undefined
     })

@@ -9,7 +9,7 @@ import { type Database, SQLiteError, type Statement } from 'bun:sqlite'
 import { LogError } from '../log.ts'
 import { Catalog } from './catalog.ts'
 import { ChangeSignal } from './change-signal.ts'
-import { connect, unavailable } from './connection.ts'
+import { connect, isBusy, unavailable, untilFree } from './connection.ts'
 
 export class ReadHandle {
   readonly database: Database
@@ -38,7 +38,15 @@ export class ReadHandle {
     if (this.#closed) throw new LogError('LOG_CLOSED', 'the log is closed')
   }
 
-  /** Reads from one snapshot; `seen` is the data version from just before it. */
+  /** As `read`, and waits while another process recovers the file. */
+  readSoon<T>(look: (seen: number) => T): Promise<T> {
+    return untilFree(this.clock, () => this.read(look))
+  }
+
+  /**
+   * Reads from one snapshot; `seen` is the data version from just before it. What SQLite throws is LOG_UNAVAILABLE, but for
+   * SQLITE_BUSY, which is the caller's to wait out.
+   */
   read<T>(look: (seen: number) => T): T {
     this.assertOpen()
     try {
@@ -51,7 +59,8 @@ export class ReadHandle {
         this.#end.run()
       }
     } catch (error) {
-      if (error instanceof SQLiteError) throw unavailable('cannot read the log', error)
+      if (error instanceof SQLiteError && !isBusy(error))
+        throw unavailable('cannot read the log', error)
       throw error
     }
   }

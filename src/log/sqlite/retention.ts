@@ -76,12 +76,12 @@ export async function removeBelow(
 }
 
 /** Numbers and partitions of topics that are gone, but whose batches are still there. */
-export function orphans(handle: ReadHandle): readonly PartitionNumber[] {
+export function orphans(handle: ReadHandle): Promise<readonly PartitionNumber[]> {
   const next = handle.database.query(
     `SELECT topic, partition FROM batches
      WHERE (topic, partition) > (?, ?) ORDER BY topic, partition LIMIT 1`,
   )
-  return handle.read(() => {
+  return handle.readSoon(() => {
     const known = new Set(handle.catalog.topics().map(({ number }) => number))
     const found: PartitionNumber[] = []
     let row = next.values(-1, -1)[0] as [number, number] | undefined

@@ -80,7 +80,7 @@ export class SqliteLog implements Log {
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
-    const missing = this.#handle.read(() =>
+    const missing = await this.#handle.readSoon(() =>
       specs.some(({ topic, partitions }) => {
         return this.#handle.catalog.topic(topic)?.partitions !== partitions
       }),
@@ -90,7 +90,7 @@ export class SqliteLog implements Log {
   }
 
   async describeTopics(names?: readonly string[]): Promise<readonly TopicDescription[]> {
-    return this.#handle.read(() => {
+    return this.#handle.readSoon(() => {
       const { catalog } = this.#handle
       const topics =
         names === undefined ? catalog.topics() : names.map((name) => catalog.topic(name))
@@ -140,7 +140,7 @@ export class SqliteLog implements Log {
   ): Promise<number | undefined> {
     let from = 0
     while (true) {
-      const found = this.#readPartition(partition, (entry) => {
+      const found = await this.#readPartition(partition, (entry) => {
         return this.#lookUpTime(entry, Math.max(from, entry.earliestOffset), timestampMs)
       })
       if ('offset' in found) return found.offset
@@ -153,7 +153,7 @@ export class SqliteLog implements Log {
     groupId: string,
     partitions: readonly TopicPartition[],
   ): Promise<ReadonlyMap<string, CommittedOffset>> {
-    return this.#handle.read(() => {
+    return this.#handle.readSoon(() => {
       const committed = new Map<string, CommittedOffset>()
       for (const place of partitions) {
         const topic = this.#handle.catalog.topic(place.topic)
@@ -169,7 +169,7 @@ export class SqliteLog implements Log {
 
   async describeGroups(groupIds?: readonly string[]): Promise<readonly GroupDescription[]> {
     const nowMs = this.#handle.clock.nowMs()
-    return this.#handle.read(() => {
+    return this.#handle.readSoon(() => {
       const known = this.#groups.groupIds()
       const wanted = groupIds?.filter((groupId) => known.includes(groupId)) ?? known
       return wanted.map((groupId) => describeGroup(groupId, this.#groups.read(groupId, nowMs)))
@@ -224,8 +224,8 @@ export class SqliteLog implements Log {
     this.#handle.close()
   }
 
-  #readPartition<T>(partition: TopicPartition, look: (entry: PartitionEntry) => T): T {
-    return this.#handle.read(() => look(this.#handle.catalog.partition(partition)))
+  #readPartition<T>(partition: TopicPartition, look: (entry: PartitionEntry) => T): Promise<T> {
+    return this.#handle.readSoon(() => look(this.#handle.catalog.partition(partition)))
   }
 
   /** Looks through some rows; `nextOffset` says where to go on if it was not among them. */

@@ -5,9 +5,10 @@
  */
 import { type Clock, type Failpoint, type Random, readBootId } from '#system'
 
-import type { LogShare } from '../log.ts'
+import { LogError, type LogShare } from '../log.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { type Durability, untilFree } from './connection.ts'
+import { refused } from './log-file.ts'
 import { Maintenance } from './maintenance.ts'
 import { ServedPort } from './message-channel.ts'
 import { UNKNOWN_BOOT } from './open-marks.ts'
@@ -41,33 +42,40 @@ interface OwnerParts {
 export class SqliteLogOwner extends SqliteLog {
   readonly #maintenance: Maintenance
 
+  /** LOG_REFUSED if SQLite cannot make anything of the file, or not write to it. */
   static async open(path: string, options: OwnerOptions): Promise<SqliteLogOwner> {
     const { clock, random, failpoint, durability = 'power' } = options
-    const handle = await untilFree(clock, () => new ReadHandle(path, { clock, random }))
-    const ports = new Set<ServedPort>()
-    const changed = (): void => {
-      handle.signal.notify()
-      for (const port of ports) port.changed()
+    const opened: { close(): void }[] = []
+    const keep = <T extends { close(): void }>(resource: T): T => {
+      opened.push(resource)
+      return resource
     }
-    // Synced until the mark is set: it has to be on the disk before anything that is not.
-    const connection = new WriterConnection({ path, durability: 'power', clock, random, failpoint })
-    const turns = await untilFree(clock, () => new WriteTurns(path, { clock, random }))
-    const checkpointer = new Checkpointer(path)
-    const parts = { clock, random, failpoint, turns, checkpointer, changed }
-    const queue = new WriteQueue(connection, parts)
-    const opener = random.uuid()
-    const bootId = options.bootId ?? readBootId() ?? UNKNOWN_BOOT
-    await queue.ask('enter-mark', { opener, pid: process.pid, bootId, durability })
-    connection.setDurability(durability)
-    return new SqliteLogOwner(handle, options, {
-      path,
-      opener,
-      connection,
-      turns,
-      checkpointer,
-      queue,
-      ports,
-    })
+    try {
+      const handle = keep(await untilFree(clock, () => new ReadHandle(path, { clock, random })))
+      const turns = keep(await untilFree(clock, () => new WriteTurns(path, { clock, random })))
+      // Synced until the mark is set: it has to be on the disk before anything that is not.
+      const writer = { path, durability: 'power', clock, random, failpoint } as const
+      const connection = keep(new WriterConnection(writer))
+      const checkpointer = new Checkpointer(path)
+      const ports = new Set<ServedPort>()
+      const changed = (): void => {
+        handle.signal.notify()
+        for (const port of ports) port.changed()
+      }
+      const beside = { clock, random, failpoint, turns, checkpointer, changed }
+      const queue = new WriteQueue(connection, beside)
+      const opener = random.uuid()
+      const bootId = options.bootId ?? readBootId() ?? UNKNOWN_BOOT
+      await queue.ask('enter-mark', { opener, pid: process.pid, bootId, durability })
+      connection.setDurability(durability)
+      const parts = { path, opener, connection, turns, checkpointer, queue, ports }
+      return new SqliteLogOwner(handle, options, parts)
+    } catch (error) {
+      for (const resource of opened.toReversed()) resource.close()
+      if (error instanceof LogError && error.code === 'LOG_REFUSED') throw error
+      const reason = error instanceof Error ? error.message : String(error)
+      throw refused(path, `${reason}: restore it from a copy, or choose another path`, error)
+    }
   }
 
   private constructor(handle: ReadHandle, options: OwnerOptions, parts: OwnerParts) {

@@ -15,12 +15,19 @@ import {
 } from '../log.ts'
 import { checkBatch, checkPlace, corruptAt } from '../record-batch.ts'
 import { epochAt, numberOf, type PartitionEntry } from './catalog.ts'
+import { isBusy } from './connection.ts'
 import type { ReadHandle } from './read-handle.ts'
 
 interface BatchRow {
   readonly base_offset: number
   readonly last_offset: number
   readonly bytes: Uint8Array
+}
+
+interface Fetched {
+  readonly batches: readonly FetchedBatch[]
+  /** The data version that was looked at. */
+  readonly seen: number
 }
 
 interface AssignedPartition extends TopicPartition {
@@ -104,7 +111,7 @@ export class SqliteReader implements LogReader {
       const { clock } = this.#handle
       const deadlineMs = clock.elapsedMs() + options.waitMs
       while (true) {
-        const { batches, seen } = this.#fetch(options.bytesMax)
+        const { batches, seen } = this.#fetchUnlessBusy(options.bytesMax)
         if (batches.length > 0) return batches
         this.#throwError()
         const remainingMs = deadlineMs - clock.elapsedMs()
@@ -178,7 +185,17 @@ export class SqliteReader implements LogReader {
     })
   }
 
-  #fetch(bytesMax: number): { readonly batches: readonly FetchedBatch[]; readonly seen: number } {
+  /** A file that another process recovers just now has nothing new, and is looked at again soon. */
+  #fetchUnlessBusy(bytesMax: number): Fetched {
+    try {
+      return this.#fetch(bytesMax)
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      return { batches: [], seen: -1 }
+    }
+  }
+
+  #fetch(bytesMax: number): Fetched {
     return this.#handle.read((seen) => {
       const batches: FetchedBatch[] = []
       const open = this.#assigned.filter(({ paused, stopped }) => !paused && !stopped)
@@ -192,7 +209,13 @@ export class SqliteReader implements LogReader {
           const limit = Math.min(share, bytesLeft)
           bytesLeft -= this.#fetchPartition(assigned, seen, limit, batches)
         } catch (error) {
-          this.#errors.push(partitionError(assigned, error))
+          const failure = partitionError(assigned, error)
+          if (failure === undefined) {
+            // Not the partition's fault. What was found is returned; the next poll meets the error again.
+            if (batches.length > 0) break
+            throw error
+          }
+          this.#errors.push(failure)
           assigned.stopped = true
         }
       }
@@ -251,16 +274,16 @@ export class SqliteReader implements LogReader {
   }
 }
 
-/** What stops one partition; anything else stops the poll. */
+/** What stops one partition; undefined for what stops a poll. */
 function partitionError(
   { topic, partition, position }: AssignedPartition,
   error: unknown,
-): LogError {
+): LogError | undefined {
   if (error instanceof LogError) return error
   if (error instanceof SQLiteError && (error.code ?? '').startsWith('SQLITE_CORRUPT')) {
     return corruptAt({ topic, partition, offset: position }, error.message, error)
   }
-  throw error
+  return undefined
 }
 
 function assertInRange(

@@ -17,6 +17,8 @@ import type { PendingWrite, WriterConnection } from './writer-connection.ts'
 /** One transaction: so many requests, and about so many bytes, at most. */
 const GROUP_REQUESTS_MAX = 256
 const GROUP_BYTES_MAX = 4_194_304
+/** What waits is bounded: beyond this, requests are refused until some of it is written. */
+const WAITING_BYTES_MAX = 134_217_728
 /** Between looks at whether another process has finished writing. */
 const BACK_OFF_MS = 1
 
@@ -29,6 +31,7 @@ export class WriteQueue implements WriteChannel {
   readonly #failpoint: Failpoint
   readonly #changed: () => void
   #waiting: PendingWrite[] = []
+  #waitingBytes: number = 0
   #running: Promise<void> | undefined
   #closed: boolean = false
 
@@ -63,7 +66,13 @@ export class WriteQueue implements WriteChannel {
       fail(new LogError('LOG_CLOSED', 'the log is closed'), 'aborted')
       return promise
     }
+    if (this.#waitingBytes >= WAITING_BYTES_MAX) {
+      const message = 'more waits to be written than fits: try again when some of it is'
+      fail(new LogError('LOG_UNAVAILABLE', message, { retriable: true }), 'aborted')
+      return promise
+    }
     if (kind === 'commit') this.#failpoint('log:received')
+    this.#waitingBytes += sizeOf(kind, request)
     this.#waiting.push({ kind, request, succeed: resolve, fail } as PendingWrite)
     this.#running ??= this.#run()
     return promise
@@ -98,6 +107,7 @@ export class WriteQueue implements WriteChannel {
       bytes += sizeOf(kind, request)
       count += 1
     }
+    this.#waitingBytes -= bytes
     return { group: this.#waiting.splice(0, count), bytes }
   }
 

@@ -28,7 +28,7 @@ export class WriterConnection {
   readonly #clock: Clock
   readonly #random: Random
   readonly #failpoint: Failpoint
-  /** Undefined after a failure, until the next transaction opens it again. */
+  /** Undefined before the first transaction and after a failure: the next one opens it. */
   #open: OpenConnection | undefined
 
   constructor(options: {
@@ -43,7 +43,6 @@ export class WriterConnection {
     this.#clock = options.clock
     this.#random = options.random
     this.#failpoint = options.failpoint
-    this.#open = this.#connect()
   }
 
   /**
