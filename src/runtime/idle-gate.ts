@@ -69,14 +69,21 @@ async function hasCommittedAll(log: Log, applicationId: string): Promise<boolean
     Array.from({ length: partitions }, (_, partition): TopicPartition => ({ topic, partition })),
   )
   // Ends first: what is appended in between must not look committed.
-  const ends = await Promise.all(places.map((place) => log.endOffset(place, 'read-uncommitted')))
+  const ends = await endsOf(log, places)
   const committed = await log.committedOffsets(applicationId, places)
+  // And again: a commit in between may have moved a record from an input that then counts as read to one that counted as empty.
+  const endsAfter = await endsOf(log, places)
+  if (ends.some((end, index) => end !== endsAfter[index])) return false
   for (const [index, place] of places.entries()) {
     const end = ends[index] ?? 0
     const offset = committed.get(partitionKey(place))?.offset ?? (await log.earliestOffset(place))
     if (offset < end && !(await holdsNoRecord(log, place, offset, end))) return false
   }
   return true
+}
+
+function endsOf(log: Log, places: readonly TopicPartition[]): Promise<number[]> {
+  return Promise.all(places.map((place) => log.endOffset(place, 'read-uncommitted')))
 }
 
 /** Control records and aborted ones are never committed by anybody, and are nothing to wait for. */
