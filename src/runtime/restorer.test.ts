@@ -88,6 +88,18 @@ describe('a restorer', () => {
     expect(restored).toMatchObject({ store: 'counts', records: 43, reason: 'new' })
   })
 
+  test('applies a batch also when few rows have many bytes', async () => {
+    const { log, machine, open, applies } = await setting(43)
+    const goal = { store: open, from: 0, target: 43, reason: 'new' }
+    // About ten bytes a row: the rows alone would be applied once, at the end.
+    const options = { ...OPTIONS, rowsMax: 1_000, bytesMax: 100 }
+    expect(await new Restorer(log, machine, options, [goal]).run()).toBe(true)
+    expect(applies.length).toBeGreaterThan(2)
+    expect(Math.max(...applies)).toBeLessThan(30)
+    expect(applies.reduce((sum, rows) => sum + rows, 0)).toBe(43)
+    expect(open.position).toBe(43)
+  })
+
   test('begins at the store’s position and ends at its target, not at the end', async () => {
     const { log, machine, open, store } = await setting(40)
     const goal = { store: open, from: 12, target: 33, reason: 'behind' }

@@ -15,12 +15,16 @@ import type { Machine } from './streams-options.ts'
 
 /** A standby's reader waits this long at most before it looks whether it was stopped. */
 const WAIT_MS = 1_000
+/** Keys and values that may wait for one apply: with large values rows alone would let gigabytes gather. */
+const BYTES_MAX = 16 * 1024 * 1024
 
 export interface RestoreOptions {
   readonly applicationId: string
   readonly taskId: string
   /** At most this many rows in one apply, if that is fewer than the backend likes. */
   readonly rowsMax: number
+  /** At most about this many bytes of keys and values in one apply: what one read returns may come on top. */
+  readonly bytesMax?: number
   readonly fetchBytesMax: number
 }
 
@@ -41,6 +45,8 @@ class Progress {
   readTo: number
   leaderEpoch: number
   records: number = 0
+  /** Keys and values that were read and not applied. */
+  waitingBytes: number = 0
   endedMs: number | undefined
 
   constructor(goal: RestoreGoal, startedMs: number) {
@@ -168,6 +174,7 @@ export class Restorer {
       const value = valueStart < 0 ? null : buffer.subarray(valueStart, cursor.valueEnd)
       progress.rows.add(key, value, cursor.timestampMs, cursor)
       progress.records += 1
+      progress.waitingBytes += key.length + (value?.length ?? 0)
     }
     progress.readTo = Math.max(progress.readTo, Math.min(batch.nextOffset, limit))
     progress.leaderEpoch = Math.max(progress.leaderEpoch, readBatchHeader(batch.bytes).leaderEpoch)
@@ -178,8 +185,10 @@ export class Restorer {
     for (const progress of this.#stores.values()) {
       const { store } = progress.goal
       const ended = progress.isDone && progress.endedMs === undefined
-      const rowsMin = isEager ? 1 : Math.min(store.restoreBatchRows, this.#options.rowsMax)
-      if (progress.rows.rows >= rowsMin || ended) await this.#apply(progress)
+      const { rowsMax, bytesMax = BYTES_MAX } = this.#options
+      const rowsMin = isEager ? 1 : Math.min(store.restoreBatchRows, rowsMax)
+      const isFull = progress.rows.rows >= rowsMin || progress.waitingBytes >= bytesMax
+      if (isFull || ended) await this.#apply(progress)
       if (ended) this.#end(progress)
       if (this.#stopped) return
     }
@@ -189,6 +198,7 @@ export class Restorer {
     const { clock, failpoint } = this.#machine
     const { store, target } = progress.goal
     const position = Math.min(progress.readTo, target ?? progress.readTo)
+    progress.waitingBytes = 0
     if (progress.rows.rows === 0) {
       store.skipTo(position, progress.leaderEpoch)
     } else {
