@@ -160,6 +160,22 @@ describe('reads', () => {
     for (let key = 0; key < 20; key++) expect(store.get(`k${key}`)).toBe(`v${key}`)
   })
 
+  test('the cache has room for so many bytes: fewer rows where they are large', async () => {
+    const kept = async (value: string): Promise<number> => {
+      const backend = await openMemory()
+      const counted = counting(backend)
+      const store = open(counted.store, { cacheBytesMax: 100_000 })
+      for (let key = 0; key < 1_000; key++) store.put(`k${key}`, value, 1)
+      await commit(store, backend)
+      for (let key = 0; key < 1_000; key++) store.get(`k${999 - key}`)
+      expect(store.memoryBytes).toBeLessThan(110_000)
+      return 1_000 - counted.gets
+    }
+    const [small, large] = [await kept('x'), await kept('x'.repeat(1_000))]
+    expect(small).toBeGreaterThan(large)
+    expect(large).toBeGreaterThan(0)
+  })
+
   test('plain stores keep no time: 0 in every layer', async () => {
     const backend = await openMemory()
     const store = open(backend, { timestamped: false })

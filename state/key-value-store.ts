@@ -7,13 +7,13 @@
 import { assert } from '#system'
 import { rangeOf, SortedDirty } from './key-range.ts'
 import { RowFormat } from './row-format.ts'
-import { encodeWrites, RowBytes } from './sealed-writes.ts'
+import { encodeWrites, RowBytes, type CacheLimits } from './sealed-writes.ts'
 import { isOrdered, type StateStore } from './store.ts'
 import type { Codec, KeyRange, KeyValueTaskStore, SealedWrites, TimedValue } from './task-store.ts'
 import { TwoGenerationCache } from './two-generation-cache.ts'
 import { Layers, WriteBuffer, type Written } from './write-buffer.ts'
 
-export interface KeyValueWriteBufferOptions<K, V> {
+export interface KeyValueWriteBufferOptions<K, V> extends CacheLimits {
   readonly name: string
   readonly store: StateStore
   readonly key: Codec<K>
@@ -25,11 +25,8 @@ export interface KeyValueWriteBufferOptions<K, V> {
   readonly logEvery: boolean
   /** `range` is allowed; the backend must be an ordered one. */
   readonly ordered?: boolean
-  /** 100,000 by default. */
-  readonly cacheEntriesMax?: number
 }
 
-const CACHE_ENTRIES_MAX = 100_000
 const ABSENT: Written<never> = { value: null, timestampMs: 0 }
 
 export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
@@ -42,6 +39,7 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
   readonly #buffer: WriteBuffer<K, V>
   /** `value: null` is known to be absent. */
   readonly #cache: TwoGenerationCache<Written<V>>
+  readonly #cacheLimits: CacheLimits
   readonly #sortedOpen: SortedDirty<K, V>
   readonly #sortedCommitting: SortedDirty<K, V>
   readonly #rowBytes = new RowBytes()
@@ -53,7 +51,8 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
     this.#logged = options.logged
     this.#ordered = options.ordered === true
     this.#buffer = new WriteBuffer(options.logEvery && options.logged)
-    this.#cache = new TwoGenerationCache(options.cacheEntriesMax ?? CACHE_ENTRIES_MAX)
+    this.#cacheLimits = options
+    this.#cache = new TwoGenerationCache(this.#rowBytes.entriesWithin(options))
     this.#sortedOpen = new SortedDirty(this.#format)
     this.#sortedCommitting = new SortedDirty(this.#format)
   }
@@ -110,6 +109,7 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
   }
 
   release(): void {
+    this.#cache.resize(this.#rowBytes.entriesWithin(this.#cacheLimits))
     for (const { mapKey, written } of this.#buffer.release()) this.#cache.set(mapKey, written)
   }
 

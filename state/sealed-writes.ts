@@ -62,6 +62,17 @@ const ENTRY_BYTES = 160
 /** Decoded contents take about this many times the bytes they are encoded in. */
 const DECODED_FACTOR = 2
 
+/** How much a store may keep of what its backend holds, decoded: whichever is reached first. */
+export interface CacheLimits {
+  /** 100,000 by default. */
+  readonly cacheEntriesMax?: number
+  /** Roughly, as `RowBytes` guesses. 16 MiB by default. */
+  readonly cacheBytesMax?: number
+}
+
+const CACHE_ENTRIES_MAX = 100_000
+const CACHE_BYTES_MAX = 16 * 1024 * 1024
+
 /** The mean length of rows so far, for guesses of memory. */
 export class RowBytes {
   #rows = 1
@@ -79,5 +90,13 @@ export class RowBytes {
   /** An entry of a layer or of the cache, decoded. */
   get averageInMemory(): number {
     return ENTRY_BYTES + DECODED_FACTOR * this.average
+  }
+
+  /** Entries that a cache with these limits has room for. */
+  entriesWithin({
+    cacheEntriesMax = CACHE_ENTRIES_MAX,
+    cacheBytesMax = CACHE_BYTES_MAX,
+  }: CacheLimits): number {
+    return Math.min(cacheEntriesMax, Math.floor(cacheBytesMax / this.averageInMemory))
   }
 }

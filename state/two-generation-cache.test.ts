@@ -29,3 +29,13 @@ test('a maximum of nothing still works', () => {
   cache.set('b', 2)
   expect(cache.size).toBeLessThanOrEqual(2)
 })
+
+test('a smaller maximum holds at once, a larger one gives room', () => {
+  const cache = new TwoGenerationCache<number>(100)
+  for (let index = 0; index < 80; index++) cache.set(`k${index}`, index)
+  cache.resize(10)
+  expect(cache.size).toBeLessThanOrEqual(10)
+  cache.resize(100)
+  for (let index = 0; index < 40; index++) cache.set(`m${index}`, index)
+  expect(cache.get('m0')).toBe(0)
+})

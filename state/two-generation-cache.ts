@@ -4,12 +4,19 @@
  * Invariant: never more than `entriesMax` entries; what was read or set within the last half of that many is kept.
  */
 export class TwoGenerationCache<T> {
-  readonly #generationMax: number
+  #generationMax: number
   #young: Map<string, T> = new Map()
   #old: Map<string, T> = new Map()
 
   constructor(entriesMax: number) {
-    this.#generationMax = Math.max(1, Math.floor(entriesMax / 2))
+    this.#generationMax = generationOf(entriesMax)
+  }
+
+  /** Takes another maximum, and drops each generation that is above it: entries have turned out larger, or smaller. */
+  resize(entriesMax: number): void {
+    this.#generationMax = generationOf(entriesMax)
+    if (this.#old.size > this.#generationMax) this.#old = new Map()
+    if (this.#young.size > this.#generationMax) this.#young = new Map()
   }
 
   get size(): number {
@@ -30,4 +37,8 @@ export class TwoGenerationCache<T> {
     this.#old = this.#young
     this.#young = new Map()
   }
+}
+
+function generationOf(entriesMax: number): number {
+  return Math.max(1, Math.floor(entriesMax / 2))
 }

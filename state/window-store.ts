@@ -9,13 +9,13 @@
  */
 import { compareBytes } from './bytes.ts'
 import { parseWindowStoreKey, RowFormat } from './row-format.ts'
-import { encodeWrites, RowBytes } from './sealed-writes.ts'
+import { encodeWrites, RowBytes, type CacheLimits } from './sealed-writes.ts'
 import type { StateStore, StoreChange } from './store.ts'
 import type { Codec, SealedWrites, TimedValue, WindowEntry, WindowTaskStore } from './task-store.ts'
 import { observedTimeNote, readObservedTime, WindowRetention } from './window-retention.ts'
 import { Layers, WriteBuffer, type Written } from './write-buffer.ts'
 
-export interface WindowWriteBufferOptions<K, V> {
+export interface WindowWriteBufferOptions<K, V> extends CacheLimits {
   readonly name: string
   readonly store: StateStore
   readonly key: Codec<K>
@@ -26,11 +26,8 @@ export interface WindowWriteBufferOptions<K, V> {
   readonly onClose: boolean
   readonly logged: boolean
   readonly logEvery: boolean
-  /** 100,000 by default. */
-  readonly cacheEntriesMax?: number
 }
 
-const CACHE_ENTRIES_MAX = 100_000
 /** A key in the index of its window: a map entry, and often a string shared with layers and cache. */
 const INDEXED_KEY_BYTES = 64
 const ABSENT: Written<never> = { value: null, timestampMs: 0 }
@@ -54,7 +51,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
   readonly #starts: number[] = []
   /** The window that was last asked for: most records stay in it. */
   #last: WindowSlice<K, V> | undefined
-  readonly #cacheEntriesMax: number
+  readonly #cacheLimits: CacheLimits
   #cached = 0
   #indexed = 0
   #sealedObservedTimeMs = -1
@@ -68,7 +65,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
     this.#logged = options.logged
     this.#buffer = new WriteBuffer(options.logEvery && options.logged)
     this.#retention = new WindowRetention(options.retentionMs)
-    this.#cacheEntriesMax = options.cacheEntriesMax ?? CACHE_ENTRIES_MAX
+    this.#cacheLimits = options
   }
 
   get observedTimeMs(): number {
@@ -274,8 +271,9 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
 
   /** Over the maximum the oldest windows leave the cache whole: records go to the newer ones. */
   #evict(): void {
+    const entriesMax = this.#rowBytes.entriesWithin(this.#cacheLimits)
     for (const start of this.#starts) {
-      if (this.#cached <= this.#cacheEntriesMax) return
+      if (this.#cached <= entriesMax) return
       const slice = this.#windows.get(start)
       this.#cached -= slice?.cached.size ?? 0
       slice?.cached.clear()

@@ -6,6 +6,7 @@
 import type { Topology } from '#topology'
 import { createBackends } from './backends.ts'
 import type { InstanceFolder } from './instance-folder.ts'
+import { taskCountOf } from './internal-names.ts'
 import {
   DEFAULT_COMMIT_INTERVAL_MS,
   DEFAULT_LIMITS,
@@ -42,7 +43,8 @@ export function hostWorkers(hosting: Hosting): Hosted {
   const remember = (positions: Readonly<Record<string, number>>): void =>
     folder?.remember(positions)
   const isKept = options.instanceId !== undefined || folder !== undefined
-  const common = { ...commonSetup(options), partitionCounts, instanceId }
+  const stores = cachingStoresOf(topology, partitionCounts)
+  const common = { ...commonSetup(options, stores), partitionCounts, instanceId }
   const setupOf = (worker: number): typeof common & Identity => ({
     ...common,
     worker,
@@ -81,8 +83,21 @@ export function hostWorkers(hosting: Hosting): Hosted {
 
 type Identity = Pick<WorkerSetup, 'worker' | 'transactionalId' | 'memberInstanceId'>
 
+/** How many stores that cache there are, in all tasks. */
+function cachingStoresOf(topology: Topology, counts: ReadonlyMap<string, number>): number {
+  let stores = 0
+  for (const subTopology of topology.subTopologies) {
+    const caching = subTopology.stores.filter(
+      ({ kind }) => kind === 'key-value' || kind === 'window',
+    )
+    stores += caching.length * taskCountOf(topology, subTopology, counts)
+  }
+  return Math.max(stores, 1)
+}
+
 function commonSetup(
   options: StreamsOptions,
+  stores: number,
 ): Pick<
   WorkerSetup,
   'taskOptions' | 'guarantee' | 'commitIntervalMs' | 'standbys' | 'limits' | 'endpoint'
@@ -95,6 +110,7 @@ function commonSetup(
       ...(onDecodeError !== undefined && { onDecodeError }),
       ...(onProcessingError !== undefined && { onProcessingError }),
       layerBytesMax: limits.layerBytesMax,
+      cacheBytesMax: Math.floor(limits.cacheBytesMax / stores),
     },
     guarantee: options.guarantee ?? 'exactly-once',
     commitIntervalMs: options.commitIntervalMs ?? DEFAULT_COMMIT_INTERVAL_MS,

@@ -70,6 +70,8 @@ export interface StreamsLimits {
   readonly stepRecordsMax: number
   readonly sliceMs: number
   readonly layerBytesMax: number
+  /** Decoded values that stores keep, shared equally by all stores of all tasks, as if every task ran in this process. */
+  readonly cacheBytesMax: number
   /** Rows that a restore applies at a time, if that is fewer than the backend likes. */
   readonly restoreBatchRows: number
   /** How long waiting for a topic, a lock or the log backs off at most. */
@@ -84,6 +86,7 @@ export const DEFAULT_LIMITS: StreamsLimits = {
   stepRecordsMax: 500,
   sliceMs: 10,
   layerBytesMax: DEFAULT_TASK_OPTIONS.layerBytesMax,
+  cacheBytesMax: 32 * 1024 * 1024,
   restoreBatchRows: 100_000,
   backoffMsMax: 2_000,
 }

@@ -16,6 +16,8 @@ export interface TaskOptions {
   readonly onProcessingError: ErrorPolicy
   /** Processing stops at about this many bytes of uncommitted writes and outputs, until they are sealed. */
   readonly layerBytesMax: number
+  /** Decoded values that each store keeps in memory beside what is not committed yet. */
+  readonly cacheBytesMax: number
   /** Values kept in a store are frozen, so that mutating one throws (tests). */
   readonly freezeValues: boolean
 }
@@ -24,6 +26,7 @@ export const DEFAULT_TASK_OPTIONS: TaskOptions = {
   onDecodeError: 'dead-letter',
   onProcessingError: 'dead-letter',
   layerBytesMax: 32 * 1024 * 1024,
+  cacheBytesMax: 16 * 1024 * 1024,
   freezeValues: false,
 }
 

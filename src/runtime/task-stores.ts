@@ -14,7 +14,7 @@ import {
 import { assert } from '#system'
 import type { StoreSpec } from '#topology'
 
-export function taskStoreOf(spec: StoreSpec, store: StateStore): TaskStore {
+export function taskStoreOf(spec: StoreSpec, store: StateStore, cacheBytesMax: number): TaskStore {
   const { name, logEvery } = spec
   const logged = spec.logged && spec.changelogTopic === undefined
   switch (spec.kind) {
@@ -29,6 +29,7 @@ export function taskStoreOf(spec: StoreSpec, store: StateStore): TaskStore {
         logged,
         logEvery,
         ordered,
+        cacheBytesMax,
       })
     }
     case 'window': {
@@ -43,6 +44,7 @@ export function taskStoreOf(spec: StoreSpec, store: StateStore): TaskStore {
         onClose,
         logged,
         logEvery,
+        cacheBytesMax,
       })
     }
     case 'suppress':
@@ -56,12 +58,13 @@ export function taskStoreOf(spec: StoreSpec, store: StateStore): TaskStore {
 export function taskStoresOf(
   specs: readonly StoreSpec[],
   backends: ReadonlyMap<string, StateStore>,
+  { cacheBytesMax }: { readonly cacheBytesMax: number },
 ): ReadonlyMap<string, TaskStore> {
   return new Map(
     specs.map((spec) => {
       const backend = backends.get(spec.name)
       assert(backend !== undefined, `store ${spec.name} is open before its task is made`)
-      return [spec.name, taskStoreOf(spec, backend)]
+      return [spec.name, taskStoreOf(spec, backend, cacheBytesMax)]
     }),
   )
 }

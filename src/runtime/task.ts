@@ -23,7 +23,7 @@ import { LateRecords } from './late-records.ts'
 import { OpenLayer } from './open-layer.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { TaskCollector } from './record-collector.ts'
-import { isUsersError } from './record-queue.ts'
+import { isUsersError, mayPassOver } from './record-queue.ts'
 import type { ProgressOf, SealedTask, StepResult, TaskApi, TaskState } from './task-contract.ts'
 import { TaskError, type TaskErrorCode } from './task-error.ts'
 import { TaskFailures, tooFarAhead } from './task-failures.ts'
@@ -73,7 +73,7 @@ export class Task implements TaskApi {
     this.#setup = setup
     this.taskId = taskId
     this.#lifecycle = new TaskLifecycle(applicationId, taskId, setup.observer ?? noObserver)
-    this.stores = taskStoresOf(subTopology.stores, setup.stores)
+    this.stores = taskStoresOf(subTopology.stores, setup.stores, options)
     this.#place = { partition, offset: -1, headers: NO_HEADERS }
     this.#collector = new TaskCollector(identity, partitionCounts)
     this.#failures = new TaskFailures(setup, this.#collector)
@@ -108,8 +108,8 @@ export class Task implements TaskApi {
       ...(topology.compatibility !== undefined &&
         options.onProcessingError === 'skip' && {
           passOver: (_node: string, error: unknown) => {
-            if (isUsersError(error)) this.#dropped += 1
-            return isUsersError(error)
+            if (mayPassOver(error)) this.#dropped += 1
+            return mayPassOver(error)
           },
         }),
       ...(setup.timestampExtractor && { timestampExtractor: setup.timestampExtractor }),
