@@ -3,7 +3,8 @@ import { Buffer } from 'node:buffer'
 import { LogError, RecordBatchWriter, stampOffsets, type FetchedBatch } from '#log'
 import { StateError } from '#state'
 import { AssertionError } from '#system'
-import { isUsersError, RecordQueue } from './record-queue.ts'
+import { isBufferFull, isUsersError, RecordQueue } from './record-queue.ts'
+import { TopologyError } from '#topology'
 import { TaskError } from './task-error.ts'
 import { thrownBy } from './test-helper/task-rig.ts'
 import { timeHeaders } from './time-record.ts'
@@ -121,4 +122,9 @@ test.each([
   [new AssertionError('x'), false],
 ])('%o is the user’s: %p (R15)', (error, isUsers) => {
   expect(isUsersError(error)).toBe(isUsers)
+})
+
+test('a full buffer is told from a value that its serde cannot take (U4)', () => {
+  expect(isBufferFull(new TopologyError('BUFFER_FULL', 'x'))).toBe(true)
+  expect(isBufferFull(new TopologyError('SERDE_INVALID', 'x'))).toBe(false)
 })

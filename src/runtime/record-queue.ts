@@ -15,7 +15,7 @@ import {
 } from '#log'
 import { StateError } from '#state'
 import { AssertionError } from '#system'
-import type { DecodedRecord } from '#topology'
+import { TopologyError, type DecodedRecord } from '#topology'
 import { TaskError } from './task-error.ts'
 import { readTimeRecord, type AnnouncedTime } from './time-record.ts'
 
@@ -156,4 +156,9 @@ export function isUsersError(error: unknown): boolean {
   if (error instanceof StateError) return error.code === 'STORE_SERDE'
   if (error instanceof LogError) return error.code === 'RECORD_TOO_LARGE'
   return !(error instanceof AssertionError) && !(error instanceof TaskError)
+}
+
+/** U4: a full buffer is about all that is held, not about the record: passing that over would lose an update at each turn. */
+export function isBufferFull(error: unknown): boolean {
+  return error instanceof TopologyError && error.code === 'BUFFER_FULL'
 }

@@ -15,7 +15,10 @@ export type TaskErrorCode =
   | 'TASK_POISONED'
   /** A record cannot be decoded and `onDecodeError` is 'stop'. Mend the serde or skip the record, then start again. */
   | 'DECODE_FAILED'
-  /** User code threw and `onProcessingError` is 'stop', or a punctuator threw. Mend it, then start again. */
+  /**
+   * User code threw and `onProcessingError` is 'stop', or a punctuator threw: mend it, then start again. Or suppress is full
+   * and may not emit early, whatever the policy: raise its limit, then start again.
+   */
   | 'PROCESSING_FAILED'
   /** R14: a record's timestamp is too far ahead (it went to the dead letters). Correct what sends it, or raise `maxAdvanceMs`. */
   | 'TIMESTAMP_TOO_FAR'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { Buffer } from 'node:buffer'
 import { StateError } from '#state'
+import { StreamsBuilder, string, topic, tumbling } from '#topology'
 import { decodeMetadata } from './commit-metadata.ts'
 import { TaskError } from './task-error.ts'
 import { at, journalOf, owned, TaskRig, thrownBy } from './test-helper/task-rig.ts'
@@ -159,6 +160,32 @@ describe('a record is a savepoint (R15)', () => {
       task = await rig.task(0, 0)
       expect(thrownBy(() => rig.run(task))).toMatchObject({ code: 'TASK_POISONED' })
       expect(task.isDirty).toBe(false)
+    }
+  })
+
+  test('a suppress that is full and may not emit early stops the task, whatever the policy (U4)', async () => {
+    const builder = new StreamsBuilder('app')
+    builder
+      .stream(topic('a', { key: string(), value: string() }))
+      .groupByKey()
+      .windowedBy(tumbling({ sizeMs: 100, graceMs: 0 }))
+      .count('n')
+      .suppress('held', { until: 'window-closes', recordsMax: 2 })
+      .toStream()
+      .map((count, { key }) => [key, `${count}`])
+      .to(topic('out', { key: string(), value: string() }))
+    const changelogs = { 'app-n-changelog': 1, 'app-held-changelog': 1 }
+    const partitions = { ...oneInput.partitions, ...changelogs }
+    for (const onProcessingError of ['dead-letter', 'skip', 'stop'] as const) {
+      const rig = new TaskRig(builder.build(), { partitions, options: { onProcessingError } })
+      const task = await rig.task(0, 0)
+      for (const key of ['k', 'l', 'm']) rig.append('a', 0, { ...at(1, 'x'), key })
+      const error = thrownBy(() => rig.run(task))
+      expect(error).toBeInstanceOf(TaskError)
+      expect(error).toMatchObject({ code: 'PROCESSING_FAILED', cause: { code: 'BUFFER_FULL' } })
+      const sealed = await rig.commit(task)
+      expect(sealed?.offsets[0]?.offset).toBe(2)
+      expect(rig.values('app-dead-letters')).toEqual([])
     }
   })
 

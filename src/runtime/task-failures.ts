@@ -11,6 +11,7 @@ import { addDeadLetter, describeError } from './dead-letters.ts'
 import { FailureWindow } from './failure-window.ts'
 import { deadLetterTopicOf } from './internal-names.ts'
 import type { TaskCollector } from './record-collector.ts'
+import { isBufferFull } from './record-queue.ts'
 import type { TaskInput } from './task-input.ts'
 import { TaskError, type TaskErrorCode } from './task-error.ts'
 import type { ErrorPolicy, TaskSetup } from './task-options.ts'
@@ -31,14 +32,18 @@ export class TaskFailures {
     this.#collector = collector
   }
 
-  /** Passes over the head as the policy says; a TaskError, with nothing changed, if the task is to stop at it. */
+  /**
+   * Passes over the head as the policy says; a TaskError, with nothing changed, if the task is to stop at it, as it always is
+   * at a full buffer.
+   */
   passOver(head: TaskInput, error: unknown, policy: ErrorPolicy, code: TaskErrorCode): void {
     const taskId = this.#taskId
     const at = { ...head.input, offset: head.raw.offset }
     const { name, message } = describeError(error)
     const where = `task ${taskId} at ${partitionKey(at)} offset ${at.offset}`
     const options = { taskId, at, cause: error }
-    if (policy === 'stop') throw new TaskError(code, `${where}: ${message}`, options)
+    if (policy === 'stop' || isBufferFull(error))
+      throw new TaskError(code, `${where}: ${message}`, options)
     if (!this.window.failed()) {
       const text = `${where}: more than half of the last 100 records failed, now with ${message}`
       throw new TaskError('TASK_POISONED', text, options)

@@ -23,7 +23,7 @@ import { LateRecords } from './late-records.ts'
 import { OpenLayer } from './open-layer.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { TaskCollector } from './record-collector.ts'
-import { isUsersError, mayPassOver } from './record-queue.ts'
+import { isBufferFull, isUsersError } from './record-queue.ts'
 import type { ProgressOf, SealedTask, StepResult, TaskApi, TaskState } from './task-contract.ts'
 import { TaskError, type TaskErrorCode } from './task-error.ts'
 import { TaskFailures, tooFarAhead } from './task-failures.ts'
@@ -108,8 +108,9 @@ export class Task implements TaskApi {
       ...(topology.compatibility !== undefined &&
         options.onProcessingError === 'skip' && {
           passOver: (_node: string, error: unknown) => {
-            if (mayPassOver(error)) this.#dropped += 1
-            return mayPassOver(error)
+            const isPassedOver = isUsersError(error) && !isBufferFull(error)
+            if (isPassedOver) this.#dropped += 1
+            return isPassedOver
           },
         }),
       ...(setup.timestampExtractor && { timestampExtractor: setup.timestampExtractor }),
