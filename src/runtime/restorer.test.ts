@@ -100,6 +100,21 @@ describe('a restorer', () => {
     expect(open.position).toBe(43)
   })
 
+  test('lets everything else run between its steps', async () => {
+    const { clock, log, machine, open, applies } = await setting(43)
+    let turns = 0
+    let isOver = false
+    const elsewhere = (async () => {
+      for (; !isOver; turns += 1) await clock.turn()
+    })()
+    const goal = { store: open, from: 0, target: 43, reason: 'new' }
+    await new Restorer(log, machine, OPTIONS, [goal]).run()
+    isOver = true
+    await elsewhere
+    expect(applies.length).toBeGreaterThan(2)
+    expect(turns).toBeGreaterThan(2 * applies.length)
+  })
+
   test('begins at the store’s position and ends at its target, not at the end', async () => {
     const { log, machine, open, store } = await setting(40)
     const goal = { store: open, from: 12, target: 33, reason: 'behind' }

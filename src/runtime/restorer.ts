@@ -3,7 +3,7 @@
  *
  * It starts at each store's own position, reads committed records only, and applies them in batches, each atomic with the
  * position that was read up to (control records and aborted ones are behind it). The next read is on its way while a batch
- * is applied.
+ * is applied. A log and a store on this machine answer without ever letting go of the thread: between steps the restorer does.
  *
  * Invariant: a store never holds a record at or beyond its position, so stopping anywhere is a place to go on from.
  */
@@ -100,6 +100,7 @@ export class Restorer {
     try {
       while (!this.#stopped && !this.#isDone()) {
         this.#take(await reading)
+        await this.#machine.clock.turn()
         // What was just taken is applied while the next read is on its way.
         reading = this.#read()
         await this.#applyReady(this.#isStandby())
@@ -206,6 +207,7 @@ export class Restorer {
       await store.apply(progress.rows.take(), { position, leaderEpoch, nowMs: clock.nowMs() })
     }
     failpoint('runtime:restore')
+    await clock.turn()
   }
 
   #end(progress: Progress): void {
