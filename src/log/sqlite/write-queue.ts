@@ -10,6 +10,7 @@ import type { Clock, Failpoint, Random } from '#system'
 
 import { LogError } from '../log.ts'
 import type { Checkpointer } from './checkpointer.ts'
+import { unavailable } from './connection.ts'
 import type { WriteChannel, WriteKind, WriteReply, WriteRequest } from './write-channel.ts'
 import type { WriteTurns } from './write-turns.ts'
 import type { PendingWrite, WriterConnection } from './writer-connection.ts'
@@ -88,15 +89,25 @@ export class WriteQueue implements WriteChannel {
     while (this.#waiting.length > 0) {
       await this.#clock.turn()
       const { group, bytes } = this.#takeGroup()
-      while (!(this.#turns.isNext() && this.#connection.transact(group))) {
-        this.#turns.wait()
-        await this.#backOff()
+      try {
+        await this.#write(group)
+        this.#changed()
+        this.#checkpointer.wrote(bytes)
+      } catch (error) {
+        // Nobody may wait for ever, and the next group has its turn. Whom the transaction told already stays told.
+        const failure = unavailable('the end of a write is unknown', error)
+        for (const write of group) write.fail(failure, 'unknown')
       }
-      this.#turns.done()
-      this.#changed()
-      this.#checkpointer.wrote(bytes)
     }
     this.#running = undefined
+  }
+
+  async #write(group: readonly PendingWrite[]): Promise<void> {
+    while (!(this.#turns.isNext() && this.#connection.transact(group))) {
+      this.#turns.wait()
+      await this.#backOff()
+    }
+    this.#turns.done()
   }
 
   #takeGroup(): { readonly group: readonly PendingWrite[]; readonly bytes: number } {

@@ -51,9 +51,9 @@ export class WriteTurns {
     this.#drop = this.#database.prepare('DELETE FROM tickets WHERE number = ?')
   }
 
-  /** True if nobody waits who came before. */
+  /** True if nobody waits who came before, or if the tickets cannot be read: then there is no queue. */
   isNext(): boolean {
-    return this.#unlessBusy(false, () => {
+    return this.#orElse({ busy: false, broken: true }, () => {
       const before = this.#others.values(this.#ticket ?? Number.MAX_SAFE_INTEGER)[0]
       if (before === undefined) return true
       if (numberOf(before[1]) > this.#clock.nowMs() - STALE_MS) return false
@@ -65,7 +65,7 @@ export class WriteTurns {
   /** Queues, or says that it still waits. */
   wait(): void {
     const nowMs = this.#clock.nowMs()
-    this.#unlessBusy(undefined, () => {
+    this.#orElse({ busy: undefined, broken: undefined }, () => {
       if (this.#ticket === undefined) {
         this.#ticket = numberOf(this.#take.values(this.#holder, nowMs)[0]?.[0])
       } else if (nowMs - this.#refreshedAtMs < REFRESH_MS) {
@@ -83,7 +83,7 @@ export class WriteTurns {
   done(): void {
     if (this.#ticket === undefined) return
     const ticket = this.#ticket
-    this.#unlessBusy(undefined, () => {
+    this.#orElse({ busy: undefined, broken: undefined }, () => {
       this.#drop.run(ticket)
       this.#ticket = undefined
     })
@@ -94,12 +94,14 @@ export class WriteTurns {
     this.#database.close()
   }
 
-  #unlessBusy<T>(otherwise: T, act: () => T): T {
+  /** Only fairness depends on the tickets: whatever fails here must not keep anybody from writing. */
+  #orElse<T>(otherwise: { readonly busy: T; readonly broken: T }, act: () => T): T {
     try {
       return act()
     } catch (error) {
-      if (isBusy(error)) return otherwise
-      throw error
+      if (isBusy(error)) return otherwise.busy
+      this.#ticket = undefined
+      return otherwise.broken
     }
   }
 }
