@@ -34,6 +34,8 @@ export interface Machine {
   readonly random: Random
   readonly observer: Observer
   readonly failpoint: Failpoint
+  /** The same for worker threads, which a function cannot reach. */
+  readonly failpointSetting: string | undefined
 }
 
 const FREE_BYTES_MIN = 256 * 1024 * 1024
@@ -92,7 +94,6 @@ export class Campus {
   static async start(flags: Flags, machine: Machine): Promise<Campus> {
     const { clock, random } = machine
     const { folder, state, requests: requestsPath } = placesOf(flags.log)
-    mkdirSync(folder, { recursive: true })
     // Taken back in reverse order if a later step fails, so that nothing is left half started.
     const undo: (() => Promise<void> | void)[] = []
     const holding = <T>(thing: T, release: (thing: T) => Promise<unknown> | void): T => {
@@ -116,6 +117,8 @@ export class Campus {
       const log = holding(await openLog(flags.log, { ...machine, ...maintenance(flags) }), (one) =>
         one.close(),
       )
+      // After the log, which refuses what is wrong with the place.
+      mkdirSync(folder, { recursive: true })
       await log.createTopics(campusTopics(flags.partitions))
       await seedStock(log, flags.partitions, clock.nowMs())
       const writer = holding(await log.writer(), (one) => one.close())
@@ -123,10 +126,16 @@ export class Campus {
       requests.forget(clock.nowMs(), FORGET_ROWS_MAX)
       const applications = holding(
         new Applications(sourcesOf(flags), {
-          ...machine,
+          clock,
+          random,
+          observer: machine.observer,
+          failpoint: machine.failpoint,
           log,
           stateDir: state,
           workers: flags.workers,
+          ...(machine.failpointSetting !== undefined && {
+            failpointSetting: machine.failpointSetting,
+          }),
           commitIntervalMs: flags.commitIntervalMs,
         }),
         (one) => one.stopAll(),

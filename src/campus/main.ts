@@ -55,19 +55,15 @@ function observe(happening: Happening): void {
 async function run(flags: Flags): Promise<void> {
   const setting = process.env['MILLRACE_FAILPOINT']
   const kill = (): void => void process.kill(process.pid, 'SIGKILL')
-  const campus = await Campus.start(flags, {
+  const starting = Campus.start(flags, {
     clock: systemClock,
     random: systemRandom,
     observer: observe,
     failpoint: setting === undefined ? noFailpoint : killAtFailpoint(setting, kill),
+    failpointSetting: setting,
   })
-  const seconds = ((performance.now() - started) / 1000).toFixed(2)
-  console.log(`campus is ready on ${campus.url} in ${seconds} s`)
-
-  const demo = flags.demo ? new Demo(campus.url, systemClock, systemRandom) : undefined
-  const timer = process.stdout.isTTY
-    ? setInterval(() => void statusLine(campus).then(console.log), STATUS_MS)
-    : undefined
+  let demo: Demo | undefined
+  let timer: Timer | undefined
   let isStopping = false
   const stop = async (): Promise<void> => {
     // A second signal means: now.
@@ -75,6 +71,9 @@ async function run(flags: Flags): Promise<void> {
     isStopping = true
     clearInterval(timer)
     try {
+      // What is half started is started first, so that there is one way to stop. If it cannot be, `run` has failed.
+      const campus = await starting.catch(() => undefined)
+      if (campus === undefined) return
       await demo?.close()
       await campus.close()
       process.exit(0)
@@ -85,6 +84,16 @@ async function run(flags: Flags): Promise<void> {
   }
   process.on('SIGTERM', () => void stop())
   process.on('SIGINT', () => void stop())
+
+  const campus = await starting
+  if (isStopping) return
+  const seconds = ((performance.now() - started) / 1000).toFixed(2)
+  console.log(`campus is ready on ${campus.url} in ${seconds} s`)
+
+  demo = flags.demo ? new Demo(campus.url, systemClock, systemRandom) : undefined
+  timer = process.stdout.isTTY
+    ? setInterval(() => void statusLine(campus).then(console.log), STATUS_MS)
+    : undefined
 }
 
 try {
