@@ -44,7 +44,7 @@ describe('an order', () => {
     )
     expect(answer.body).toMatchObject({ ...BODY, status: 'placed' })
     expect(Number(answer.body['timestamp'])).toBeGreaterThanOrEqual(before)
-    const [record] = (await campus.records(orders.name)).filter(({ value }) =>
+    const record = (await campus.records(orders.name)).find(({ value }) =>
       value?.includes(idOf(answer)),
     )
     expect(record?.key).toBe('burger')
