@@ -1,0 +1,63 @@
+/**
+ * `bun run bench [name…]`: measures, prints every figure with what it takes to believe it, and says which floors hold.
+ * A name stands for all benches that begin with it. `--smoke` runs everything small: whether it works, not how fast it is.
+ * `--report FILE` writes the figures as Markdown, `--rounds N` counts that many rounds instead of nine.
+ */
+import { BENCHES, type Scale } from './benches.ts'
+import { holds, type Figure } from './figure.ts'
+import { machine } from './machine.ts'
+import { figureLine, report } from './report.ts'
+
+const SMOKE = '--smoke'
+const HELP = `bun run bench [name…] [--smoke] [--rounds N] [--report FILE]
+
+${Object.keys(BENCHES).join('\n')}`
+
+interface Arguments {
+  readonly names: readonly string[]
+  readonly scale: Scale
+  readonly reportFile: string | undefined
+}
+
+function readArguments(given: readonly string[]): Arguments {
+  const rest = [...given]
+  const option = (name: string): string | undefined => {
+    const at = rest.indexOf(name)
+    return at < 0 ? undefined : rest.splice(at, 2)[1]
+  }
+  const rounds = Number(option('--rounds') ?? 9)
+  const reportFile = option('--report')
+  const isSmoke = rest.includes(SMOKE)
+  const prefixes = rest.filter((each) => each !== SMOKE)
+  const names = Object.keys(BENCHES)
+  const unknown = prefixes.find((prefix) => !names.some((name) => name.startsWith(prefix)))
+  if (unknown !== undefined || !(rounds > 0)) {
+    console.log(HELP)
+    process.exit(unknown === '--help' ? 0 : 2)
+  }
+  return {
+    names:
+      prefixes.length === 0
+        ? names
+        : names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix))),
+    scale: isSmoke
+      ? { isSmoke, rounds: { counted: 1, warmUps: 0 } }
+      : { isSmoke, rounds: { counted: rounds, warmUps: 2 } },
+    reportFile,
+  }
+}
+
+const { names, scale, reportFile } = readArguments(process.argv.slice(2))
+const here = machine()
+console.log(Object.values(here).join(', '))
+const figures: Figure[] = []
+for (const name of names) {
+  const found = (await BENCHES[name]?.(scale)) ?? []
+  for (const figure of found) console.log(figureLine(figure, scale))
+  figures.push(...found)
+}
+if (reportFile !== undefined) await Bun.write(reportFile, report(here, figures))
+const missed = scale.isSmoke ? [] : figures.filter((figure) => holds(figure) === false)
+for (const figure of missed) console.log(`does not hold: ${figureLine(figure, scale)}`)
+// Campus's library and mitata may leave timers behind.
+process.exit(missed.length === 0 ? 0 : 1)
