@@ -41,3 +41,12 @@ test('tickets that cannot be read or written cost fairness, never a write', asyn
   expect(await commit()).toBe('committed')
   expect(await commit()).toBe('committed')
 })
+
+test.each([
+  ['long ago', -3_600_000],
+  ['in the future, before the clock was set back', 3_600_000],
+])('who was last seen %s is dead, and keeps nobody from writing', async (_, sinceMs) => {
+  const values = ['the dead', clock.nowMs() + sinceMs]
+  inTickets('INSERT INTO tickets (holder, seen_at_ms) VALUES (?, ?)', values)
+  expect(await commit()).toBe('committed')
+})

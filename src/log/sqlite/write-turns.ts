@@ -56,7 +56,9 @@ export class WriteTurns {
     return this.#orElse({ busy: false, broken: true }, () => {
       const before = this.#others.values(this.#ticket ?? Number.MAX_SAFE_INTEGER)[0]
       if (before === undefined) return true
-      if (numberOf(before[1]) > this.#clock.nowMs() - STALE_MS) return false
+      // Wall clocks can be set back: a ticket from the future is not refreshed either, if its holder is dead.
+      const ageMs = this.#clock.nowMs() - numberOf(before[1])
+      if (Math.abs(ageMs) < STALE_MS) return false
       this.#drop.run(numberOf(before[0]))
       return false
     })
