@@ -1,5 +1,5 @@
 /**
- * Everything that processing has changed and no commit has taken yet: store writes, outputs, journal, node times.
+ * Everything that processing has changed and no commit has taken yet: store writes, outputs, journal, times.
  *
  * Invariant: `rollback` leaves all of it as it was at the last `savepoint` (R15), except the journal, which is only written
  * once something has succeeded.
@@ -8,6 +8,7 @@ import type { TaskStore } from '#state'
 import type { PipelineApi } from '#topology'
 import type { JournalWriter } from './journal.ts'
 import type { TaskCollector } from './record-collector.ts'
+import type { UpstreamTimes } from './upstream-times.ts'
 
 /** A journal record stays well below what a batch takes. */
 const JOURNAL_BYTES_MAX = 400_000
@@ -16,6 +17,7 @@ export interface OpenLayerParts {
   readonly pipeline: PipelineApi
   readonly collector: TaskCollector
   readonly journal: JournalWriter
+  readonly upstreams: readonly UpstreamTimes[]
   readonly stores: readonly TaskStore[]
   readonly bytesMax: number
 }
@@ -24,16 +26,18 @@ export class OpenLayer {
   readonly #pipeline: PipelineApi
   readonly #collector: TaskCollector
   readonly #journal: JournalWriter
+  readonly #upstreams: readonly UpstreamTimes[]
   readonly #stores: readonly TaskStore[]
   readonly #bytesMax: number
   /** Memory of the stores right after the layer was opened: what came since is the layer. */
   #storeBytesAtOpen: number = 0
   #streamTimeAtSavepointMs: number = -1
 
-  constructor({ pipeline, collector, journal, stores, bytesMax }: OpenLayerParts) {
+  constructor({ pipeline, collector, journal, upstreams, stores, bytesMax }: OpenLayerParts) {
     this.#pipeline = pipeline
     this.#collector = collector
     this.#journal = journal
+    this.#upstreams = upstreams
     this.#stores = stores
     this.#bytesMax = bytesMax
   }
@@ -61,6 +65,7 @@ export class OpenLayer {
     this.#streamTimeAtSavepointMs = this.#pipeline.streamTimeMs
     this.#pipeline.savepoint()
     this.#collector.savepoint()
+    for (const upstream of this.#upstreams) upstream.savepoint()
     const stores = this.#stores
     for (let n = 0; n < stores.length; n++) (stores[n] as TaskStore).savepoint()
   }
@@ -68,6 +73,7 @@ export class OpenLayer {
   rollback(): void {
     this.#pipeline.rollback()
     this.#collector.rollback()
+    for (const upstream of this.#upstreams) upstream.rollback()
     for (const store of this.#stores) store.rollback()
     this.#pipeline.streamTimeMs = this.#streamTimeAtSavepointMs
   }

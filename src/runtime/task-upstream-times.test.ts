@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { Buffer } from 'node:buffer'
-import { long, StreamsBuilder, string, topic, tumbling } from '#topology'
+import { long, StreamsBuilder, string, topic, tumbling, type Topology } from '#topology'
+import type { TaskOptions } from './task-options.ts'
 import type { Task } from './task.ts'
 import { readTimeRecord, timeHeaders } from './time-record.ts'
-import { at, TaskRig } from './test-helper/task-rig.ts'
+import { at, TaskRig, thrownBy } from './test-helper/task-rig.ts'
 import { senderName, sendersTo, UpstreamTimes } from './upstream-times.ts'
 
 const orders = topic('orders', { key: string(), value: string() })
@@ -11,7 +12,7 @@ const totals = topic('totals', { key: string(), value: long() })
 const minute = tumbling({ sizeMs: 60_000, graceMs: 5_000 })
 
 /** Orders a minute, per item where they are, then one total for all, closed at the slowest upstream. */
-function twoLevels() {
+function twoLevels(onTotal: (total: number) => number = (total) => total) {
   const builder = new StreamsBuilder('app')
   builder
     .stream(orders, { idle: { closeMs: 3_000 } })
@@ -25,7 +26,7 @@ function twoLevels() {
     .windowedBy(tumbling({ sizeMs: 60_000, graceMs: 0 }))
     .reduce('all-items', (sum, count) => sum + count, { emit: 'on-close' })
     .toStream()
-    .map((total, { key }) => [key, total])
+    .map((total, { key }) => [key, onTotal(total)])
     .to(totals)
   return builder.build()
 }
@@ -41,9 +42,13 @@ const partitions = {
 }
 
 class TwoLevels {
-  readonly rig: TaskRig = new TaskRig(twoLevels(), { partitions })
+  readonly rig: TaskRig
   readonly upstream: Task[] = []
   total!: Task
+
+  constructor(topology: Topology = twoLevels(), options: Partial<TaskOptions> = {}) {
+    this.rig = new TaskRig(topology, { partitions, options })
+  }
 
   async open(): Promise<this> {
     for (const partition of [0, 1]) this.upstream.push(await this.rig.task(0, partition))
@@ -186,6 +191,32 @@ describe('time crosses a repartition as data (R12)', () => {
     expect(run.totals).toEqual({ '0': 1, '120000': 2 })
   })
 
+  test('what a failed close had announced is taken back, and a restart runs nothing (R15)', async () => {
+    const faults = { left: 2, calls: 0 }
+    const topology = twoLevels((total) => {
+      faults.calls += 1
+      if (faults.left === 0) return total
+      faults.left -= 1
+      throw new RangeError('a fault')
+    })
+    const run = await new TwoLevels(topology, { onProcessingError: 'stop' }).open()
+    run.order(0, 1_000, 150_000)
+    run.order(1, 2_000, 150_000)
+    for (const task of run.upstream) {
+      run.rig.run(task)
+      await run.rig.commit(task)
+    }
+    for (const calls of [1, 2]) {
+      expect(thrownBy(() => run.rig.run(run.total))).toMatchObject({ code: 'PROCESSING_FAILED' })
+      await run.rig.commit(run.total)
+      await run.restart()
+      expect(faults.calls).toBe(calls)
+      expect(run.totals).toEqual({})
+    }
+    await run.settle()
+    expect(run.totals).toEqual({ '0': 2 })
+  })
+
   test('time records are not journaled, counted or shown to a processor', async () => {
     const run = await new TwoLevels().open()
     run.order(0, 1_000, 300_000)
@@ -243,6 +274,21 @@ describe('upstream times', () => {
     expect([...again.saved()]).toEqual([...times.saved()])
     expect(again.allIdle).toBe(true)
     expect(again.timeMs).toBe(7)
+  })
+
+  test('rolled back to the savepoint, whatever was announced since', () => {
+    const times = new UpstreamTimes('source', two)
+    times.announce(from(0, 100))
+    times.announce(from(1, 50))
+    const before = [...times.saved()]
+    times.savepoint()
+    times.announce(from(1, 70))
+    times.announce(from(1, 80, true))
+    times.advance(500)
+    expect([...times.saved()]).not.toEqual(before)
+    times.rollback()
+    expect([...times.saved()]).toEqual(before)
+    expect(times.timeMs).toBe(50)
   })
 
   test('senders that the topology does not have are passed over', () => {

@@ -122,6 +122,7 @@ export class Task implements TaskApi {
       pipeline: this.#pipeline,
       collector: this.#collector,
       journal: this.#journal,
+      upstreams: this.#upstreams,
       stores: [...this.stores.values()],
       bytesMax: options.layerBytesMax,
     })
@@ -190,9 +191,6 @@ export class Task implements TaskApi {
       queue.position = committed.get(partitionKey(queue.input))?.offset ?? 0
     }
     this.#times.restore(committed)
-    for (const { source, timeMs } of this.#upstreams) {
-      if (timeMs >= 0) this.#runWhole(() => this.#pipeline.advanceTime(source, timeMs))
-    }
     this.#layer.open(this.#queues.map(({ position }) => position))
     this.#lifecycle.step('running')
   }

@@ -2,6 +2,7 @@
  * What time it is below one `slowest-upstream` source (R12): the least that any upstream task's sending node has announced.
  *
  * Invariant: `timeMs` never goes back, and while one node that is not idle has not spoken it does not move at all.
+ * Only `rollback` takes back what a record that failed had announced (R15).
  */
 import { timeSenders, type SourceNode, type Topology } from '#topology'
 import { taskCountOf, taskIdOf } from './internal-names.ts'
@@ -20,6 +21,9 @@ export class UpstreamTimes {
   readonly source: string
   readonly #senders: ReadonlyMap<string, Sender>
   #timeMs: number = -1
+  /** As they were at the savepoint: the time, and each sender that has spoken since, the first of them first. */
+  #markTimeMs: number = -1
+  readonly #spoken: { readonly sender: Sender; readonly before: Sender }[] = []
 
   /** `senders`: the names of all pairs of upstream task and sending node, as `senderName` gives them. */
   constructor(source: string, senders: readonly string[]) {
@@ -41,6 +45,7 @@ export class UpstreamTimes {
   announce(announced: AnnouncedTime): boolean {
     const sender = this.#senders.get(senderName(announced))
     if (sender === undefined) return false
+    this.#spoken.push({ sender, before: { ...sender } })
     sender.idle = announced.idle
     sender.timeMs = Math.max(sender.timeMs, announced.timeMs)
     return this.#update()
@@ -49,6 +54,17 @@ export class UpstreamTimes {
   /** A tick while all are idle: the time goes on without them. */
   advance(timeMs: number): void {
     this.#timeMs = Math.max(this.#timeMs, timeMs)
+  }
+
+  savepoint(): void {
+    this.#markTimeMs = this.#timeMs
+    this.#spoken.length = 0
+  }
+
+  rollback(): void {
+    for (const { sender, before } of this.#spoken.reverse()) Object.assign(sender, before)
+    this.#timeMs = this.#markTimeMs
+    this.#spoken.length = 0
   }
 
   /** Name and number of every sender, for the metadata of a commit. */
