@@ -35,7 +35,7 @@ export interface Machine {
   readonly observer: Observer
   readonly failpoint: Failpoint
   /** The same for worker threads, which a function cannot reach. */
-  readonly failpointSetting: string | undefined
+  readonly failpointSetting?: string | undefined
 }
 
 const FREE_BYTES_MIN = 256 * 1024 * 1024
