@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
+import { string, StreamsBuilder, topic } from '#topology'
 import {
   decodeAssignedTasks,
   decodeMemberData,
@@ -9,13 +10,14 @@ import {
   NOTHING_TOLD,
   type AssignedTasks,
 } from './assignment-data.ts'
-import { assignTasks, type Member, type TaskShape } from './assignment.ts'
+import { assignTasks, taskShapes, type Member, type TaskShape } from './assignment.ts'
 
 function shapes(stateful: number, stateless: number): readonly TaskShape[] {
   const shape = (subTopology: number, partition: number): TaskShape => ({
     taskId: `${subTopology}_${partition}`,
     subTopology,
     stateful: subTopology === 0,
+    followable: subTopology === 0,
     inputs: [{ topic: `input-${subTopology}`, partition }],
   })
   return [
@@ -106,6 +108,20 @@ describe('assignment', () => {
         expect(standby.filter((taskId) => !taskId.startsWith('0_'))).toEqual([])
       }),
     )
+  })
+
+  test('a task without a changelog of its own gets no standby: there is nothing to follow', () => {
+    const words = topic('words', { key: string(), value: string() })
+    const standbysOf = (logged: boolean): readonly string[] => {
+      const builder = new StreamsBuilder('app')
+      builder.stream(words).groupByKey().count('counts', { logged })
+      const tasks = taskShapes(builder.build(), new Map([['words', 1]]))
+      expect(tasks.map(({ stateful }) => stateful)).toEqual([true])
+      const assigned = assignTasks(tasks, [member('a'), member('b')], { standbys: 1 })
+      return [...assigned.values()].flatMap(({ standby }) => standby)
+    }
+    expect(standbysOf(true)).toEqual(['0_0'])
+    expect(standbysOf(false)).toEqual([])
   })
 
   test('is sticky: members that tell what they were given are given the same again', () => {

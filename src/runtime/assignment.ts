@@ -25,6 +25,8 @@ export interface TaskShape {
   readonly taskId: string
   readonly subTopology: number
   readonly stateful: boolean
+  /** Some store has a changelog of its own, so that a standby has something to follow. */
+  readonly followable: boolean
   readonly inputs: readonly TopicPartition[]
 }
 
@@ -45,6 +47,9 @@ export function taskShapes(topology: Topology, counts: PartitionCounts): readonl
       taskId: taskIdOf(subTopology.number, partition),
       subTopology: subTopology.number,
       stateful: subTopology.stores.length > 0,
+      followable: subTopology.stores.some(
+        ({ logged, changelogTopic }) => logged && changelogTopic === undefined,
+      ),
       inputs: topics
         .filter((topic) => partition < (counts.get(topic) ?? 0))
         .map((topic) => ({ topic, partition })),
@@ -91,7 +96,7 @@ export function assignTasks(
     tasks.filter(({ stateful }) => !stateful),
     seats,
   )
-  for (const task of tasks) if (task.stateful) addStandbys(task, seats, standbys)
+  for (const task of tasks) if (task.followable) addStandbys(task, seats, standbys)
   const owners = ownersOf(seats)
   return new Map(
     seats.map(({ member, active, standby }) => [

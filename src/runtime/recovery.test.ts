@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { NO_HEADERS, RecordBatchWriter, type Appended, type LogWriter } from '#log'
+import { createMemoryLog } from '#log/memory'
+import { MemoryBackend } from '#state/memory'
+import { assert } from '#system'
+import { VirtualClock } from '#testing'
+import { string, StreamsBuilder, topic } from '#topology'
+import { Recovery } from './recovery.ts'
+import { DEFAULT_LIMITS, machineOf } from './streams-options.ts'
+import { DEFAULT_TASK_OPTIONS } from './task-options.ts'
 import { appendRounds, countingCluster, expectCounted } from './test-helpers/counting.ts'
 import type { TestCluster, TestProcess } from './test-helpers/test-cluster.ts'
 
@@ -24,7 +32,56 @@ async function appendForeign(cluster: TestCluster): Promise<void> {
   }
 }
 
+/** A standby of a task whose only store has no changelog. */
+async function unloggedStandby(): Promise<{
+  readonly clock: VirtualClock
+  readonly standby: Recovery
+  readonly openStore: () => Promise<unknown>
+}> {
+  const builder = new StreamsBuilder('app')
+  builder
+    .stream(topic('words', { key: string(), value: string() }))
+    .groupByKey()
+    .count('counts', { logged: false })
+  const topology = builder.build()
+  const subTopology = topology.subTopologies[0]
+  assert(subTopology !== undefined, 'a count is a sub-topology')
+  const clock = new VirtualClock()
+  const log = createMemoryLog({ clock })
+  await log.createTopics([{ topic: 'words', partitions: 1, config: {} }])
+  const backend = new MemoryBackend()
+  const identity = { applicationId: 'app', topology, subTopology, partition: 0, taskId: '0_0' }
+  const setup = {
+    log,
+    groupId: 'app',
+    backends: { for: () => Promise.resolve(backend) },
+    partitionCounts: new Map([['words', 1]]),
+    taskOptions: DEFAULT_TASK_OPTIONS,
+    limits: DEFAULT_LIMITS,
+    machine: machineOf({ clock }),
+    appendsFirst: false,
+  }
+  const inputs = [{ topic: 'words', partition: 0 }]
+  return {
+    clock,
+    standby: new Recovery(setup, identity, inputs, 'standby'),
+    openStore: () => backend.open({ applicationId: 'app', taskId: '0_0', storeName: 'counts' }),
+  }
+}
+
 describe('recovery', () => {
+  test('a standby with nothing to follow waits for its stop, and leaves no store open', async () => {
+    const { clock, standby, openStore } = await unloggedStandby()
+    let hasEnded = false
+    const running = standby.run().finally(() => (hasEnded = true))
+    for (let turn = 0; turn < 20; turn += 1) await clock.turn()
+    expect(standby.stores.size).toBe(1)
+    expect(hasEnded).toBe(false)
+    standby.stop()
+    expect(await running).toBeUndefined()
+    await openStore()
+  })
+
   test('stops with OFFSETS_LOST where there is state and no input was ever committed (R22)', async () => {
     const cluster = await countingCluster()
     await appendForeign(cluster)

@@ -151,7 +151,11 @@ export class Recovery {
   }
 
   async #restore({ goals }: OpenedTask): Promise<boolean> {
-    if (goals.length === 0) return true
+    if (goals.length === 0) {
+      // A standby that has nothing to follow never becomes a task: it waits for its stop like any other.
+      if (this.#mode === 'standby') await this.#stopped()
+      return true
+    }
     const { log, machine, limits } = this.#setup
     const restorer = new Restorer(
       log,
@@ -172,6 +176,14 @@ export class Recovery {
       this.#restored += restorer.records
       this.#restorer = undefined
     }
+  }
+
+  #stopped(): Promise<void> {
+    const { signal } = this.#stop
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
   }
 
   /** R22: state without a committed offset. An aborted first commit leaves nothing that a committed reader sees. */
