@@ -45,7 +45,9 @@ export function multiProcessSection(harness: LogHarness): void {
           own.push(append)
           await append
         }
-        const enough = children.map((child) => child.until(({ value }) => /-50$/.test(value ?? '')))
+        const enough = children.map((child) =>
+          child.until(({ value }) => value?.endsWith('-50') ?? false),
+        )
         await Promise.all(enough)
         await Promise.all(children.map((child) => child.kill()))
         const records = await readPartition(log, at(0))

@@ -56,12 +56,21 @@ export class ReadHandle {
       try {
         return look(seen)
       } finally {
-        this.#end.run()
+        this.#endRead()
       }
     } catch (error) {
       if (error instanceof SQLiteError && !isBusy(error))
         throw unavailable('cannot read the log', error)
       throw error
+    }
+  }
+
+  /** After a damaged page COMMIT says so once more, and leaves the snapshot open. */
+  #endRead(): void {
+    try {
+      this.#end.run()
+    } catch {
+      if (this.database.inTransaction) this.database.run('ROLLBACK')
     }
   }
 
