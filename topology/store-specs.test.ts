@@ -7,10 +7,11 @@ import { topic } from './topic.ts'
 import { store } from './typed-store.ts'
 import { tumbling } from './windows.ts'
 
+const COMPACT = { 'cleanup.policy': 'compact', 'message.timestamp.type': 'CreateTime' }
 const minute = tumbling({ sizeMs: 60_000, graceMs: 5_000 })
 
 describe('stores of operators', () => {
-  test('3.4: windows are kept for size plus grace, their changelog a day longer', () => {
+  test('windows are kept for size plus grace, and nothing of their changelog is deleted by the clock', () => {
     const builder = named()
     builder.stream(input).groupByKey().windowedBy(minute).count('n', { emit: 'on-close' })
     expect(storeOf(builder.build(), 'n')).toMatchObject({
@@ -20,7 +21,23 @@ describe('stores of operators', () => {
       retentionMs: 65_000,
       onClose: true,
       logEvery: false,
-      changelogConfig: { 'cleanup.policy': 'compact,delete', 'retention.ms': '86465000' },
+      changelogConfig: COMPACT,
+    })
+  })
+
+  test('a changelog of dedupe is not deleted by the clock either', () => {
+    const builder = named()
+    builder.stream(input).dedupe('seen', { by: (value) => value, withinMs: 60_000 })
+    expect(storeOf(builder.build(), 'seen')?.changelogConfig).toEqual(COMPACT)
+  })
+
+  test('3.4: as Kafka Streams, the changelog of windows is kept a day longer than they are', () => {
+    const builder = new StreamsBuilder('app', { compatibility: 'kafka-streams' })
+    builder.stream(input).groupByKey().windowedBy(minute).count('n')
+    expect(storeOf(builder.build(), 'n')?.changelogConfig).toEqual({
+      ...COMPACT,
+      'cleanup.policy': 'compact,delete',
+      'retention.ms': '86465000',
     })
   })
 

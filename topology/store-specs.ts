@@ -29,7 +29,12 @@ const COMPACT: Readonly<Record<string, string>> = {
   'message.timestamp.type': 'CreateTime',
 }
 
-function compactDelete(retentionMs: number): Readonly<Record<string, string>> {
+/**
+ * Kafka Streams deletes by record time, which is event time, against the wall clock of the log: in a catch-up by more than
+ * the retention, what is still live would be deleted, and the task would come back without it.
+ */
+function windowedChangelog(draft: Draft, retentionMs: number): Readonly<Record<string, string>> {
+  if (draft.options.compatibility !== 'kafka-streams') return COMPACT
   return {
     'cleanup.policy': 'compact,delete',
     'message.timestamp.type': 'CreateTime',
@@ -77,7 +82,7 @@ export function windowStore(
   return {
     kind: 'window',
     ...common(draft, name, settings),
-    changelogConfig: compactDelete(retentionMs),
+    changelogConfig: windowedChangelog(draft, retentionMs),
     key: key.trusted,
     value: value.trusted,
     sizeMs: windows.sizeMs,
@@ -111,7 +116,7 @@ export function dedupeStore(
   return {
     kind: 'dedupe',
     ...common(draft, name, settings),
-    changelogConfig: compactDelete(withinMs),
+    changelogConfig: windowedChangelog(draft, withinMs),
     withinMs,
   }
 }
