@@ -57,6 +57,38 @@ describe('a commit that does not end well', () => {
     })
   }
 
+  test('(refused for ever) ends the worker, with what the log said', async () => {
+    const cluster = await countingCluster()
+    const process = cluster.start()
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    const error = new LogError('RECORD_TOO_LARGE', 'more than counts takes')
+    process.log.afterCommit = () => Promise.resolve({ outcome: 'aborted', error })
+    await appendRounds(cluster, 1)
+    await process.ended
+    expect(process.error).toBe(error)
+    expect(process.worker.counters.recoveries).toBe(0)
+  })
+
+  test('(nothing but aborts) recovers at a growing distance, and goes on when it can', async () => {
+    const cluster = await countingCluster()
+    const process = cluster.start()
+    const lose = (): CommitResult => {
+      process.log.loseNextRequest = lose
+      return ABORTED
+    }
+    process.log.loseNextRequest = lose
+    await appendRounds(cluster, 1)
+    await cluster.pass(20_000)
+    const { recoveries } = process.worker.counters
+    expect(recoveries).toBeGreaterThan(5)
+    // Two seconds is the longest wait, jittered down to half of it at the least.
+    expect(recoveries).toBeLessThan(40)
+    process.log.loseNextRequest = undefined
+    await cluster.caughtUp()
+    await expectCounted(cluster, 1)
+  })
+
   test('(apply failed) leads to recovery from the store as it was (R5)', async () => {
     const cluster = await countingCluster()
     const process = cluster.start()

@@ -3,7 +3,7 @@
  *
  * Invariant: only what its error calls retriable is tried again, with a wait that grows, and a stop ends the wait at once.
  */
-import { LogError } from '#log'
+import { LogError, type LogErrorCode } from '#log'
 import { StateError } from '#state'
 import { delay, jitteredBackoffMs } from '#system'
 import type { Machine } from './streams-options.ts'
@@ -48,4 +48,18 @@ export function mayHeal(error: unknown): boolean {
   return (
     error instanceof StateError && (error.code === 'STORE_LOCKED' || error.code === 'STORE_FAILED')
   )
+}
+
+/** What the log refuses again however often it is asked: only a person can mend it. */
+const PERMANENT: ReadonlySet<LogErrorCode> = new Set<LogErrorCode>([
+  'LOG_CORRUPT',
+  'LOG_REFUSED',
+  'RECORD_TOO_LARGE',
+  'TOPIC_INVALID',
+  'TOPIC_MISMATCH',
+  'TOPIC_UNKNOWN',
+])
+
+export function isPermanent(error: unknown): boolean {
+  return error instanceof LogError && !error.retriable && PERMANENT.has(error.code)
 }

@@ -28,7 +28,7 @@ import { Committer } from './committer.ts'
 import { IdleGate } from './idle-gate.ts'
 import { inputTopicsOf } from './internal-names.ts'
 import { InputFlow } from './input-flow.ts'
-import { mayHeal, retrying } from './retry.ts'
+import { backOff, isPermanent, mayHeal, retrying, type RetryOptions } from './retry.ts'
 import { Slicer } from './slicer.ts'
 import { TaskError } from './task-error.ts'
 import { TaskSet } from './task-set.ts'
@@ -52,6 +52,9 @@ export class TaskWorker {
   #assignment: Assignment | undefined
   #leave = false
   #rejoins = 0
+  /** Recoveries since something was committed, and how much had been then. */
+  #fruitless = 0
+  #commitsBefore = 0
   #state: 'rebalancing' | 'running' = 'rebalancing'
 
   constructor(setup: WorkerSetup) {
@@ -299,14 +302,27 @@ export class TaskWorker {
 
   // -------------------------------------------------------------- recovery
 
-  /** R5: a new writer ends what the old one left, and the tasks are rebuilt. Fenced also gives up ownership and joins again. */
+  /**
+   * R5: a new writer ends what the old one left, and the tasks are rebuilt. Fenced also gives up ownership and joins again;
+   * what the log would refuse for ever ends the worker.
+   */
   async #recover(cause: unknown): Promise<void> {
+    if (isPermanent(cause)) throw cause
     const isFenced = cause instanceof LogError && cause.code === 'LOG_FENCED'
     this.#changeState('rebalancing')
     if (isFenced) this.#assignment = undefined
     await this.#dropTasks(isFenced ? 'nothing' : 'assignment', cause)
+    await this.#pause()
     if (isFenced) this.#rejoin()
     else this.tasks.recoverAll()
+  }
+
+  /** What has undone all since the last recovery may do so again: the next one waits longer. */
+  async #pause(): Promise<void> {
+    const { commits } = this.counters
+    this.#fruitless = commits > this.#commitsBefore ? 1 : this.#fruitless + 1
+    this.#commitsBefore = commits
+    if (this.#fruitless > 1) await backOff(this.#retries(), this.#fruitless - 2)
   }
 
   #rejoin(): void {
@@ -332,22 +348,23 @@ export class TaskWorker {
   }
 
   async #waitForLog<T>(attempt: () => Promise<T>, first?: unknown): Promise<T | undefined> {
+    let failure = first
+    return retrying(this.#retries(), () => {
+      const failed = failure
+      failure = undefined
+      return failed === undefined ? attempt() : Promise.reject(failed)
+    })
+  }
+
+  #retries(): RetryOptions {
     const { machine, limits, topology } = this.setup
     const { applicationId } = topology
-    let failure = first
-    return retrying(
-      {
-        machine,
-        backoffMsMax: limits.backoffMsMax,
-        signal: this.#stop.signal,
-        onRetry: (cause) => machine.observer({ kind: 'recovering', applicationId, cause }),
-      },
-      () => {
-        const failed = failure
-        failure = undefined
-        return failed === undefined ? attempt() : Promise.reject(failed)
-      },
-    )
+    return {
+      machine,
+      backoffMsMax: limits.backoffMsMax,
+      signal: this.#stop.signal,
+      onRetry: (cause) => machine.observer({ kind: 'recovering', applicationId, cause }),
+    }
   }
 
   #readOn(): void {
