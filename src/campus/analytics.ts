@@ -6,8 +6,8 @@
  * Orders and verdicts have windows of their own, so that each keeps its own time: while inventory lags, its verdicts are
  * not late, only later.
  */
-import { StreamsBuilder, string, tumbling } from '#millrace'
-import type { Tally } from './schemas.ts'
+import { StreamsBuilder, long, store, string, tumbling } from '#millrace'
+import type { Minute, Tally } from './schemas.ts'
 import { inventoryEvents, lateRecords, metrics, orders } from './topics.ts'
 
 export const MINUTE_MS = 60_000
@@ -17,12 +17,11 @@ const DAY_MS = 86_400_000
 
 const builder = new StreamsBuilder('campus-analytics')
 const minute = tumbling({ sizeMs: MINUTE_MS, graceMs: GRACE_MS })
-const none: Tally = { orders: 0, reserved: 0, failed: 0, late: 0 }
+const none: Tally = { orders: 0, reserved: 0, failed: 0 }
 const add = (a: Tally, b: Tally): Tally => ({
   orders: a.orders + b.orders,
   reserved: a.reserved + b.reserved,
   failed: a.failed + b.failed,
-  late: a.late + b.late,
 })
 
 const placed = builder
@@ -40,29 +39,35 @@ const decided = builder
   .windowedBy(minute)
   .reduce('decided-per-minute', add, { emit: 'on-close' })
 
-const late = builder
-  .stream(lateRecords, { idle: { closeMs: CLOSE_MS } })
-  .mapValues((): Tally => ({ ...none, late: 1 }))
-  .groupByKey()
-  .windowedBy(minute)
-  .reduce('late-per-minute', add, { emit: 'on-close' })
-
 /** Totals are closed by the slowest upstream, so nothing can come late to them. */
 export const minuteTotals = placed
   .toStream()
   .merge(decided.toStream())
-  .merge(late.toStream())
   .selectKey(() => 'campus')
   .repartition('minutes', { key: string(), partitions: 1, time: 'slowest-upstream' })
   .groupByKey()
   .windowedBy(tumbling({ sizeMs: MINUTE_MS, graceMs: 0 }))
   .reduce('minute-totals', add, { emit: 'on-close' })
 
+/** What was recorded as late since the last minute was emitted. It has no windows: it must not hold up those that have. */
+const lateSince = store('late-since', { key: string(), value: long() })
+
+builder
+  .stream(lateRecords)
+  .selectKey(() => 'campus')
+  .repartition('late', { key: string(), partitions: 1 })
+  .processValues('count-late', { lateSince }, (_late, { lateSince }, key) => {
+    lateSince.put(key, (lateSince.get(key) ?? 0) + 1)
+    return undefined
+  })
+
 minuteTotals
   .toStream()
-  .map(({ orders, reserved, failed, late }, { key, window }) => [
-    key,
-    {
+  .process('minutes', { lateSince }, function* (tally, { lateSince }, { key, window }) {
+    const { orders, reserved, failed } = tally
+    const late = lateSince.get(key) ?? 0
+    lateSince.put(key, 0)
+    const minute: Minute = {
       window_start: window.startMs,
       window_end: window.endMs,
       orders,
@@ -71,8 +76,9 @@ minuteTotals
       failed,
       failure_rate: reserved + failed === 0 ? 0 : failed / (reserved + failed),
       late,
-    },
-  ])
+    }
+    yield [key, minute]
+  })
   .to(metrics)
 
 export const analyticsTopology = builder.build()

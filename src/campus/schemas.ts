@@ -41,7 +41,6 @@ export const Tally = v.object({
   orders: v.number(),
   reserved: v.number(),
   failed: v.number(),
-  late: v.number(),
 })
 export const Minute = v.object({
   window_start: v.number(),
