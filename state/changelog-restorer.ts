@@ -8,8 +8,10 @@ import { asBuffer, ByteWriter, readInt64 } from '#system'
 import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
 import {
   BLOB_IDS_MAX,
+  blobKey,
   DedupeBlobWriter,
   dedupeSegmentMs,
+  noteKey,
   readSegmentNote,
   segmentNote,
 } from './dedupe-blob.ts'
@@ -174,7 +176,10 @@ class SuppressRestorer extends PlainRestorer {
   }
 }
 
-/** Rows are blobs, by segment and batch, numbered on from what the store holds. */
+/**
+ * Rows are blobs, by segment and batch, numbered on from what the store holds. Segments are dropped as the live store drops
+ * them, or a standby would grow for ever; those that were there before, whose blobs it does not know, wait for the live store.
+ */
 class DedupeRestorer implements ChangelogRestorer {
   readonly #withinMs: number
   readonly #segmentMs: number
@@ -186,6 +191,8 @@ class DedupeRestorer implements ChangelogRestorer {
   /** Where each segment's numbering goes on. */
   readonly #nextOrdinals: Map<number, number> = new Map()
   readonly #ends: Map<number, number> = new Map()
+  /** The blobs of each segment that began here, by first ordinal. */
+  readonly #firsts: Map<number, number[]> = new Map()
   /** Segments with blobs since the last `take`. */
   readonly #touched: Set<number> = new Set()
   #newestMs = Number.NEGATIVE_INFINITY
@@ -225,14 +232,31 @@ class DedupeRestorer implements ChangelogRestorer {
         segmentNote({ startMs, endMs, nextOrdinal: this.#nextOrdinals.get(startMs) ?? 0 }),
       )
     }
+    changes.push(...this.#purge())
     this.#full = []
     this.#touched.clear()
     this.#rows = 0
     return changes
   }
 
+  /** No id of them can make a repeat, and none that could comes again: `add` refuses it. */
+  #purge(): readonly StoreChange[] {
+    const deletes: StoreChange[] = []
+    for (const [startMs, firsts] of this.#firsts) {
+      const endMs = this.#ends.get(startMs) ?? startMs + this.#segmentMs
+      if (endMs > this.#newestMs - this.#withinMs) continue
+      for (const first of firsts) deletes.push({ key: blobKey(startMs, first), value: null })
+      deletes.push({ key: noteKey(startMs), value: null })
+      this.#firsts.delete(startMs)
+      this.#ends.delete(startMs)
+      this.#nextOrdinals.delete(startMs)
+    }
+    return deletes
+  }
+
   #close(blob: DedupeBlobWriter): void {
     this.#full.push(blob.finish())
+    this.#firsts.get(blob.startMs)?.push(blob.firstOrdinal)
     this.#touched.add(blob.startMs)
     this.#nextOrdinals.set(blob.startMs, blob.firstOrdinal + blob.count)
     this.#blobs.delete(blob.startMs)
@@ -251,6 +275,7 @@ class DedupeRestorer implements ChangelogRestorer {
     if (next === undefined) {
       const note = readSegmentNote(this.#store, startMs)
       next = note?.nextOrdinal ?? 0
+      if (note === undefined) this.#firsts.set(startMs, [])
       this.#ends.set(startMs, Math.max(note?.endMs ?? 0, startMs + this.#segmentMs))
     }
     const blob = new DedupeBlobWriter(startMs, next)

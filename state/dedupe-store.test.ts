@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { changelogRestorer } from './changelog-restorer.ts'
 import type { Fingerprint } from './dedupe-segment.ts'
 import { DedupeBuffer } from './dedupe-store.ts'
 import type { OrderedStore, StateStore } from './store.ts'
@@ -217,6 +218,38 @@ describe('rows and records', () => {
     const spec = { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS } as const
     await restore(spec, rebuilt, [...second.changelog, ...first.changelog])
     expect((await reopen(rebuilt)).ids).toBe(1)
+  })
+
+  test('a restore without end drops the segments that are over, and only those', async () => {
+    const backend = await openMemory()
+    const store = open(backend)
+    const rebuilt = await openMemory()
+    const spec = { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS } as const
+    // Two followers, one after the other: the second does not know the blobs of the first, and leaves its segments alone.
+    let follower = changelogRestorer(spec, rebuilt)
+    let rowsMax = 0
+    const commits = 200
+    for (let index = 0; index < commits; index++) {
+      store.isRepeat(`id-${index}`, index * 100)
+      const { changelog } = await commit(store, backend)
+      if (index === commits / 2) follower = changelogRestorer(spec, rebuilt)
+      for (const { key, value, timestampMs = 0 } of changelog) {
+        follower.add(key, value, timestampMs, { headers: () => [] })
+      }
+      await rebuilt.apply(follower.take(), HEADER)
+      rowsMax = Math.max(rowsMax, rebuilt.size().rows)
+    }
+    // Live: ten ids, a blob each, and the notes of their five or six segments; then as much again of the first life.
+    expect(rowsMax).toBeLessThan(50)
+    const again = await reopen(rebuilt)
+    const nowMs = (commits - 1) * 100
+    for (let index = 0; index < commits; index++) {
+      const isRepeat = nowMs - index * 100 <= WITHIN_MS
+      expect(again.isRepeat(`id-${index}`, nowMs)).toBe(isRepeat)
+    }
+    // What was left alone goes with the first commit of the task.
+    await commit(again, rebuilt)
+    expect((await reopen(rebuilt)).isRepeat('id-195', nowMs)).toBe(true)
   })
 
   test('a large commit lies in several blobs, live and restored', async () => {
