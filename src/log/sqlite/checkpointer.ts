@@ -47,6 +47,17 @@ export class Checkpointer {
     worker.onmessage = () => {
       this.#isRunning = false
     }
+    const ended = (): void => {
+      if (this.#worker !== worker) return
+      this.#worker = undefined
+      this.#isRunning = false
+    }
+    // A thread that failed is replaced when the next checkpoint is due.
+    worker.onerror = (event) => {
+      event.preventDefault()
+      ended()
+    }
+    worker.addEventListener('close', ended)
     send(worker, { path: this.#path })
     return worker
   }
