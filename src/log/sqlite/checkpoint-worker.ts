@@ -28,7 +28,7 @@ self.onmessage = (event: MessageEvent) => {
     checkpoint()
     self.postMessage('done')
   } else {
-    database?.close()
+    database?.close(true)
     process.exit()
   }
 }

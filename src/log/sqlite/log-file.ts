@@ -121,7 +121,7 @@ function createLogFile(path: string, random: Random): void {
         })()
         database.run('PRAGMA journal_mode = WAL')
       } finally {
-        database.close()
+        database.close(true)
       }
       placeDraft(draft, path)
     })

@@ -44,17 +44,16 @@ export class ReadHandle {
   }
 
   /**
-   * Reads from one snapshot; `seen` is the data version from just before it. What SQLite throws is LOG_UNAVAILABLE, but for
+   * Reads from one snapshot, the catalog too; `seen` is its data version. What SQLite throws is LOG_UNAVAILABLE, but for
    * SQLITE_BUSY, which is the caller's to wait out.
    */
   read<T>(look: (seen: number) => T): T {
     this.assertOpen()
     try {
-      // The version first: a commit between the two is then seen twice, and never missed.
-      const seen = this.catalog.refresh()
       this.#begin.run()
       try {
-        return look(seen)
+        // The first statement after BEGIN takes the snapshot, and what this one returns is its version.
+        return look(this.catalog.refresh())
       } finally {
         this.#endRead()
       }
@@ -78,6 +77,7 @@ export class ReadHandle {
     if (this.#closed) return
     this.#closed = true
     this.signal.close()
-    this.database.close()
+    // True: without it the statements would keep the connection, and what it has locked, alive.
+    this.database.close(true)
   }
 }

@@ -93,7 +93,7 @@ export class WriteTurns {
 
   close(): void {
     this.done()
-    this.#database.close()
+    this.#database.close(true)
   }
 
   /** Only fairness depends on the tickets: whatever fails here must not keep anybody from writing. */

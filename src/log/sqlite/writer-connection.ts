@@ -90,8 +90,15 @@ export class WriterConnection {
   }
 
   close(): void {
-    this.#open?.database.close()
+    const open = this.#open
     this.#open = undefined
+    if (open === undefined) return
+    try {
+      if (open.database.inTransaction) open.database.run('ROLLBACK')
+    } finally {
+      // True: without it the statements would keep the connection, and what it has locked, alive.
+      open.database.close(true)
+    }
   }
 
   /** Whatever the connection has in memory is not to be trusted any more: it is opened anew. */
