@@ -103,13 +103,13 @@ describe('a restorer', () => {
   test('lets everything else run between its steps', async () => {
     const { clock, log, machine, open, applies } = await setting(43)
     let turns = 0
-    let isOver = false
+    const over = new AbortController()
     const elsewhere = (async () => {
-      for (; !isOver; turns += 1) await clock.turn()
+      for (; !over.signal.aborted; turns += 1) await clock.turn()
     })()
     const goal = { store: open, from: 0, target: 43, reason: 'new' }
     await new Restorer(log, machine, OPTIONS, [goal]).run()
-    isOver = true
+    over.abort()
     await elsewhere
     expect(applies.length).toBeGreaterThan(2)
     expect(turns).toBeGreaterThan(2 * applies.length)

@@ -54,8 +54,8 @@ describe('the topics of an application', () => {
       'delete.retention.ms': String(7 * 86_400_000),
     })
     expect(configOf('shop-per-minute-changelog')).toMatchObject({
-      'cleanup.policy': 'compact,delete',
-      'retention.ms': String(60_000 + 86_400_000),
+      'cleanup.policy': 'compact',
+      'delete.retention.ms': String(7 * 86_400_000),
     })
     expect(configOf('shop-by-item-repartition')).toMatchObject({
       'cleanup.policy': 'delete',
