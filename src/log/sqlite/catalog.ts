@@ -75,11 +75,12 @@ export class Catalog {
   refresh(): number {
     const dataVersion = this.dataVersion()
     if (dataVersion === this.#seenData) return dataVersion
-    this.#seenData = dataVersion
     for (const { entries } of this.#topics.values())
       for (const entry of entries) entry.endOffset = -1
     const catalogVersion = numberOf(this.#catalogVersion.values()[0]?.[0])
     if (catalogVersion !== this.#seenCatalog) this.reload()
+    // Last: whatever failed before is read again.
+    this.#seenData = dataVersion
     return dataVersion
   }
 
@@ -96,7 +97,7 @@ export class Catalog {
   }
 
   reload(): void {
-    this.#seenCatalog = numberOf(this.#catalogVersion.values()[0]?.[0])
+    const catalogVersion = numberOf(this.#catalogVersion.values()[0]?.[0])
     const epochs = Map.groupBy(this.#epochRows.values(), placeOf)
     const partitions = Map.groupBy(this.#partitionRows.values(), (row) => numberOf(row[0]))
     this.#topics.clear()
@@ -126,6 +127,7 @@ export class Catalog {
       }))
       this.#topics.set(topic.topic, { ...topic, partitions: entries.length, entries })
     }
+    this.#seenCatalog = catalogVersion
   }
 
   topics(): readonly TopicEntry[] {
