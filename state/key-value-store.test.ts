@@ -287,7 +287,12 @@ describe('seal', () => {
     }
     const store = open(backend, { value: refuses })
     store.put('k', 'v', 1)
-    expect(() => store.seal()).toThrow(StateError)
+    expect(() => store.seal()).toThrow(
+      new StateError(
+        'STORE_SERDE',
+        'store store: the value of key "k" cannot be encoded: not today',
+      ),
+    )
     await backend.apply([{ key: Buffer.from('r'), value: Buffer.alloc(9) }], HEADER)
     expect(() => store.get('r')).toThrow('store store: a value cannot be decoded: not this')
   })

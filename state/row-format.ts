@@ -9,6 +9,9 @@ import type { Buffer } from 'node:buffer'
 import { StateError } from './store.ts'
 import type { Codec, TimedValue } from './task-store.ts'
 
+/** As much of a key as an error names. */
+const SHOWN_KEY_BYTES = 64
+
 /** start(8) ‖ seq(4) behind the key of a window store's row; seq is 0 where no duplicates are kept. */
 export const WINDOW_SUFFIX_BYTES = 12
 export const TIMESTAMP_BYTES = 8
@@ -132,11 +135,13 @@ export class RowFormat<K, V> {
     }
   }
 
-  writeValue(value: V, target: ByteWriter): void {
+  /** `key` is whose value it is. */
+  writeValue(value: V, target: ByteWriter, key: K): void {
     try {
       this.#value.write(value, target)
     } catch (cause) {
-      throw this.#serdeError('a value cannot be encoded', cause)
+      const shown = asBuffer(this.keyBytes(key)).toString('utf8', 0, SHOWN_KEY_BYTES)
+      throw this.#serdeError(`the value of key ${JSON.stringify(shown)} cannot be encoded`, cause)
     }
   }
 

@@ -33,7 +33,7 @@ export function encodeWrites<K, V>(
       continue
     }
     if (format.timestamped) target.int64(written.timestampMs)
-    format.writeValue(written.value, target)
+    format.writeValue(written.value, target, key)
     rowEnds[index] = target.length
   }
   const { buffer } = target

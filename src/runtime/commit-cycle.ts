@@ -6,7 +6,7 @@
  */
 import type { FetchProgress, LogWriter, MemberIdentity, TopicPartition } from '#log'
 import { assert } from '#system'
-import { sealAll, type CommitEnd, type Committer } from './committer.ts'
+import { sealAll, type CommitEnd, type Committer, type Sealed } from './committer.ts'
 import type { RunningTask } from './running-task.ts'
 import type { Machine } from './streams-options.ts'
 import type { WorkerCounters } from './worker-counters.ts'
@@ -70,7 +70,7 @@ export class CommitCycle {
     assert(this.#inFlight === undefined, 'one commit at a time')
     assert(this.#failure === undefined, 'a failed commit is recovered from before the next')
     const { machine, committer, counters, progressOf } = this.#setup
-    const sealed = sealAll(tasks, member, progressOf)
+    const sealed = this.#seal(() => sealAll(tasks, member, progressOf))
     this.#sealedAtMs = machine.clock.elapsedMs()
     if (sealed === undefined) return
     const startedMs = this.#sealedAtMs
@@ -80,6 +80,16 @@ export class CommitCycle {
       if (end.kind === 'failed') this.#failure = end
       this.#setup.wake()
     })
+  }
+
+  /** Layers of which only some are sealed belong to no commit: nothing is sealed on top of them. */
+  #seal(all: () => Sealed | undefined): Sealed | undefined {
+    try {
+      return all()
+    } catch (cause) {
+      this.#failure = { kind: 'failed', outcome: 'seal-failed', cause }
+      throw cause
+    }
   }
 
   /** The commit in flight, if any, has ended. */

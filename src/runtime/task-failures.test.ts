@@ -38,6 +38,18 @@ function failing(): AnyProcessor {
   }
 }
 
+/** Puts two megabytes under each key. */
+function growing(): AnyProcessor {
+  let put: (key: unknown, value: string) => void = () => {}
+  return {
+    init(context) {
+      const store = context.store('table') as { put(key: unknown, value: string): void }
+      put = (key, value) => store.put(key, value)
+    },
+    process: ({ key }) => put(key, 'x'.repeat(2e6)),
+  }
+}
+
 const withFailures = topologyOf([
   {
     nodes: [source('a'), process('failing', ['a'], failing, ['table']), sink(['failing'])],
@@ -210,6 +222,23 @@ describe('a record is a savepoint (R15)', () => {
     await rig.commit(task)
     expect(rig.values('out')).toEqual(['u', 'v'])
     expect(rig.values('app-dead-letters')).toEqual(['x'])
+  })
+
+  test('a value in a store that is too large for its changelog stops the task at the seal', async () => {
+    const topology = topologyOf([
+      {
+        nodes: [source('a'), process('grow', ['a'], growing, ['table']), sink(['grow'])],
+        stores: [tableStore('table')],
+      },
+    ])
+    const rig = new TaskRig(topology, oneInput)
+    const task = await rig.task(0, 0)
+    rig.append('a', 0, at(1, 'u'))
+    rig.run(task)
+    const error = thrownBy(() => task.seal(rig.progressOf))
+    expect(error).toBeInstanceOf(TaskError)
+    expect(error).toMatchObject({ code: 'STORE_REFUSED', cause: { code: 'RECORD_TOO_LARGE' } })
+    expect(String(error)).toContain('store table')
   })
 
   test('a dead letter that would be too large leaves its value out, and says so', async () => {

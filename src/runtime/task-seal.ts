@@ -6,11 +6,13 @@
 import { partitionKey, type Append, type OffsetCommit } from '#log'
 import type { ChangelogRecord, StateStore, TaskStore } from '#state'
 import { assert } from '#system'
+import { describeError } from './dead-letters.ts'
 import { changelogTopicOf } from './internal-names.ts'
 import { OutputPartition } from './output-partition.ts'
 import { plainBytes, type TaskCollector } from './record-collector.ts'
-import type { RecordQueue } from './record-queue.ts'
+import { isUsersError, type RecordQueue } from './record-queue.ts'
 import type { SealedStore, SealedTask } from './task-contract.ts'
+import { TaskError } from './task-error.ts'
 import type { TaskSetup } from './task-options.ts'
 import type { TaskTimes } from './task-times.ts'
 
@@ -52,9 +54,14 @@ export class TaskSeal {
     const metadata = times.save()
     const appends: Append[] = []
     const stores = this.#stores.map((sealing): SealedStore => {
-      const { changelog, changes } = sealing.store.seal()
-      const changelogAppends = this.#appendChangelog(sealing.changelog, changelog, appends)
-      return { storeName: sealing.store.name, store: sealing.backend, changes, changelogAppends }
+      const storeName = sealing.store.name
+      try {
+        const { changelog, changes } = sealing.store.seal()
+        const changelogAppends = this.#appendChangelog(sealing.changelog, changelog, appends)
+        return { storeName, store: sealing.backend, changes, changelogAppends }
+      } catch (error) {
+        throw this.#refused(storeName, error)
+      }
     })
     collector.seal(appends)
     const offsets = queues.map(
@@ -84,5 +91,14 @@ export class TaskSeal {
     const first = appends.length
     output.seal(appends)
     return Array.from({ length: appends.length - first }, (_, n) => first + n)
+  }
+
+  /** No record can be named any more: the layer holds what many have left. A rebuilt task would only meet it again. */
+  #refused(storeName: string, error: unknown): unknown {
+    if (!isUsersError(error)) return error
+    const taskId = this.#taskId
+    const { message } = describeError(error)
+    const text = `task ${taskId} cannot commit what was put into store ${storeName}: ${message}`
+    return new TaskError('STORE_REFUSED', text, { taskId, cause: error })
   }
 }
