@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { AssertionError } from '#system'
 import { KeyValueWriteBuffer, type KeyValueWriteBufferOptions } from './key-value-store.ts'
 import { parseTimestamped } from './row-format.ts'
-import { type OrderedStore, StateError, type StateStore } from './store.ts'
+import type { OrderedStore, StateStore } from './store.ts'
 import type { Codec } from './task-store.ts'
 import {
   commit,
@@ -272,29 +272,6 @@ describe('seal', () => {
     store.put('k', 'v', 1)
     store.seal()
     expect(() => store.seal()).toThrow(AssertionError)
-  })
-
-  test('what cannot be encoded or decoded is STORE_SERDE and names the store', async () => {
-    const backend = await openMemory()
-    const refuses: Codec<string> = {
-      ...text,
-      write: () => {
-        throw new TypeError('not today')
-      },
-      read: () => {
-        throw new TypeError('not this')
-      },
-    }
-    const store = open(backend, { value: refuses })
-    store.put('k', 'v', 1)
-    expect(() => store.seal()).toThrow(
-      new StateError(
-        'STORE_SERDE',
-        'store store: the value of key "k" cannot be encoded: not today',
-      ),
-    )
-    await backend.apply([{ key: Buffer.from('r'), value: Buffer.alloc(9) }], HEADER)
-    expect(() => store.get('r')).toThrow('store store: a value cannot be decoded: not this')
   })
 })
 
