@@ -3,8 +3,15 @@
  * acknowledged, written after the acknowledgement.
  */
 import { openLog } from '../open-log.ts'
-import type { Assignment, GroupMember, Log, SealedCommit, TopicPartition } from '../log.ts'
-import { partitionKey } from '../log.ts'
+import {
+  type Assignment,
+  type GroupMember,
+  type Log,
+  LogError,
+  partitionKey,
+  type SealedCommit,
+  type TopicPartition,
+} from '../log.ts'
 import { codeOf } from './harness.ts'
 import { dealOut, heldBy } from './members.ts'
 import { appendOf } from './records.ts'
@@ -19,6 +26,8 @@ export interface CommitTask {
   readonly topic: string
   readonly groupId: string
   readonly transactionalId: string
+  /** The process ends by itself after this one. */
+  readonly last?: number
 }
 
 export interface MemberTask {
@@ -45,12 +54,19 @@ async function append(log: Log, { place, name, inFlight }: AppendTask): Promise<
   await Promise.all(Array.from({ length: inFlight }, loop))
 }
 
-/** Commit n: the value n to partitions 0 and 1, and offset n of partition 2. Goes on from what is committed (R5). */
-async function commit(log: Log, { topic, groupId, transactionalId }: CommitTask): Promise<void> {
-  const writer = await log.writer({ transactionalId })
+/**
+ * Commit n: the value n to partitions 0 and 1, and offset n of partition 2. It starts after what is committed, and does so
+ * again after every outcome that is not known (R5), until it is fenced.
+ */
+async function commit(log: Log, task: CommitTask): Promise<void> {
+  const { topic, groupId, transactionalId, last = Number.POSITIVE_INFINITY } = task
   const counted = { topic, partition: 2 }
-  const committed = await log.committedOffsets(groupId, [counted])
-  for (let n = (committed.get(partitionKey(counted))?.offset ?? 0) + 1; ; n += 1) {
+  let writer = await log.writer({ transactionalId })
+  const nextOf = async (): Promise<number> => {
+    const committed = await log.committedOffsets(groupId, [counted])
+    return (committed.get(partitionKey(counted))?.offset ?? 0) + 1
+  }
+  for (let n = await nextOf(); n <= last;) {
     const sealed: SealedCommit = {
       appends: [0, 1].map((partition) => appendOf({ topic, partition }, [`${n}`])),
       groupId,
@@ -59,7 +75,25 @@ async function commit(log: Log, { topic, groupId, transactionalId }: CommitTask)
     }
     const outcome = codeOf(await writer.commit(sealed))
     tell({ n, outcome })
-    if (outcome !== 'committed') return
+    if (outcome === 'committed') {
+      n += 1
+    } else if (outcome === 'aborted LOG_FENCED') {
+      return
+    } else {
+      writer = await retrying(() => log.writer({ transactionalId }))
+      n = await nextOf()
+    }
+  }
+}
+
+async function retrying<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof LogError && error.retriable)) throw error
+      await Bun.sleep(5)
+    }
   }
 }
 

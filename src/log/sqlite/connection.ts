@@ -33,11 +33,19 @@ export function isBusy(error: unknown): boolean {
   return error instanceof SQLiteError && (error.code ?? '').startsWith('SQLITE_BUSY')
 }
 
+/** Pages of the file do not make sense to SQLite. */
+export function isCorrupt(error: unknown): error is SQLiteError {
+  return error instanceof SQLiteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code ?? '')
+}
+
 /** What the caller of the log is told when SQLite fails. */
 export function unavailable(doing: string, error: unknown): LogError {
   if (error instanceof LogError) return error
-  const reason = error instanceof Error ? error.message : String(error)
-  return new LogError('LOG_UNAVAILABLE', `${doing}: ${reason}`, { retriable: true, cause: error })
+  const message = `${doing}: ${error instanceof Error ? error.message : String(error)}`
+  if (isCorrupt(error)) return new LogError('LOG_CORRUPT', message, { cause: error })
+  // What is not SQLite's is our own mistake: trying again would only repeat it.
+  const retriable = error instanceof SQLiteError
+  return new LogError('LOG_UNAVAILABLE', message, { retriable, cause: error })
 }
 
 /** Another process may be recovering or closing the file just now, which takes it a moment. */

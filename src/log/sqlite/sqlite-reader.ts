@@ -3,7 +3,7 @@
  *
  * Invariant: a partition's position moves only over batches that were returned, or over offsets that hold none.
  */
-import { SQLiteError, type Statement } from 'bun:sqlite'
+import type { Statement } from 'bun:sqlite'
 
 import {
   type FetchedBatch,
@@ -15,7 +15,7 @@ import {
 } from '../log.ts'
 import { checkBatch, checkPlace, corruptAt } from '../record-batch.ts'
 import { epochAt, numberOf, type PartitionEntry } from './catalog.ts'
-import { isBusy } from './connection.ts'
+import { isBusy, isCorrupt } from './connection.ts'
 import type { ReadHandle } from './read-handle.ts'
 
 interface BatchRow {
@@ -280,7 +280,7 @@ function partitionError(
   error: unknown,
 ): LogError | undefined {
   if (error instanceof LogError) return error
-  if (error instanceof SQLiteError && (error.code ?? '').startsWith('SQLITE_CORRUPT')) {
+  if (isCorrupt(error)) {
     return corruptAt({ topic, partition, offset: position }, error.message, error)
   }
   return undefined

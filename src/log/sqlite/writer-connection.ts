@@ -6,12 +6,12 @@
 import type { Clock, Failpoint, Random } from '#system'
 import type { Database, Statement } from 'bun:sqlite'
 
+import { LogError } from '../log.ts'
 import { Catalog } from './catalog.ts'
 import { connect, type Durability, isBusy, setDurability, unavailable } from './connection.ts'
 import { GroupSteps } from './group-steps.ts'
 import type { WriteKind, WriteReply, WriteRequest } from './write-channel.ts'
 import { WriteSteps } from './write-steps.ts'
-import { LogError } from '../log.ts'
 
 /** A request that waits for its transaction. */
 export interface PendingWrite<K extends WriteKind = WriteKind> {
@@ -30,6 +30,11 @@ export class WriterConnection {
   readonly #failpoint: Failpoint
   /** Undefined before the first transaction and after a failure: the next one opens it. */
   #open: OpenConnection | undefined
+  /**
+   * A sync has failed. The kernel may by now take pages for clean that never reached the disk, so a later sync that succeeds
+   * proves nothing about them: the WAL has to start over, from pages that are synced anew, before anything is acknowledged.
+   */
+  #doubtsWal: boolean = false
 
   constructor(options: {
     readonly path: string
@@ -54,6 +59,8 @@ export class WriterConnection {
     let commit: Statement
     try {
       this.#open ??= this.#connect()
+      if (this.#doubtsWal && !restartWal(this.#open.database)) return false
+      this.#doubtsWal = false
       this.#open.begin.run()
     } catch (error) {
       if (isBusy(error)) return false
@@ -75,6 +82,7 @@ export class WriterConnection {
     try {
       commit.run()
     } catch (error) {
+      this.#doubtsWal = true
       this.#fail(writes, unavailable('the end of a commit is unknown', error), 'unknown')
       return true
     }
@@ -136,6 +144,11 @@ interface OpenConnection {
   readonly steps: WriteSteps
   readonly begin: Statement
   readonly commit: Statement
+}
+
+/** Copies the whole WAL into the file, syncs that, and has the next writer begin a new one; false while readers use it. */
+function restartWal(database: Database): boolean {
+  return database.query('PRAGMA wal_checkpoint(RESTART)').values()[0]?.[0] === 0
 }
 
 /** Runs a step; the answer waits for the COMMIT. Only what is not a refusal is thrown. */
