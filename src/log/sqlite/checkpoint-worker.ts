@@ -1,19 +1,23 @@
 /**
  * The thread that copies the WAL into the log file, so that no event loop waits for it.
  *
- * Invariant: it holds no lock when it is not asked; while it makes the WAL start over, writers find the log busy and come
- * back, as they do for another process (R17).
+ * Invariant: it holds no lock when it is not asked; while it makes the WAL start over, its own process writes nothing, and
+ * others find the log busy and come back (R17).
  */
 import { connect } from './connection.ts'
 
 declare const self: Worker
 
-/** `path` comes first; `checkpoint` is answered when it is done; after `close` the thread ends. */
+/** `path` comes first; `checkpoint` and `restart` are answered when they are done; after `close` the thread ends. */
 export type ToCheckpointer =
-  { readonly path: string } | { readonly checkpoint: true } | { readonly close: true }
+  | { readonly path: string }
+  | { readonly checkpoint: true }
+  | { readonly restart: true }
+  | { readonly close: true }
 
-/** A checkpoint beside a busy writer never catches up with it, and the WAL grows: from here on the writer has to wait. */
-const RESTART_PAGES = 67_108_864 / 4_096
+/** How many pages the WAL has; 0 if that is not known, or nothing is left to do about it. */
+export type FromCheckpointer = number
+
 /** How long to wait for the writers' lock, and then for readers, to make it start over. */
 const RESTART_WAIT_MS = 200
 
@@ -25,19 +29,22 @@ self.onmessage = (event: MessageEvent) => {
     database = connect(message.path, 'process')
     database.run(`PRAGMA busy_timeout = ${RESTART_WAIT_MS}`)
   } else if ('checkpoint' in message) {
-    checkpoint()
-    self.postMessage('done')
+    self.postMessage(checkpoint('PASSIVE') satisfies FromCheckpointer)
+  } else if ('restart' in message) {
+    checkpoint('RESTART')
+    self.postMessage(0 satisfies FromCheckpointer)
   } else {
     database?.close(true)
     process.exit()
   }
 }
 
-function checkpoint(): void {
+function checkpoint(mode: 'PASSIVE' | 'RESTART'): number {
   try {
-    const [, walPages] = database?.query('PRAGMA wal_checkpoint(PASSIVE)').values()[0] ?? []
-    if (Number(walPages) >= RESTART_PAGES) database?.run('PRAGMA wal_checkpoint(RESTART)')
+    const walPages = database?.query(`PRAGMA wal_checkpoint(${mode})`).values()[0]?.[1]
+    return typeof walPages === 'number' ? walPages : 0
   } catch {
     // A full or failing disk: the writer meets it too, and tells.
+    return 0
   }
 }

@@ -88,6 +88,7 @@ export class WriteQueue implements WriteChannel {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       await this.#clock.turn()
+      await this.#checkpointer.room
       const { group, bytes } = this.#takeGroup()
       try {
         await this.#write(group)
