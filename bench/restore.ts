@@ -1,4 +1,6 @@
-/** A store is rebuilt from its changelog by the engine, and by a loop that does nothing but read, and apply the backend's own batches. */
+/**
+ * A store is rebuilt from its changelog by the engine, and by a loop that only reads, and applies the backend's own batches.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

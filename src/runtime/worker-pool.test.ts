@@ -14,6 +14,15 @@ const TOPOLOGY = {
   export: 'countingTopology',
 }
 
+async function ends(log: Log): Promise<Record<string, number>> {
+  const positions: Record<string, number> = {}
+  for (let partition = 0; partition < 4; partition += 1) {
+    const end = await log.endOffset({ topic: 'words', partition }, 'read-committed')
+    positions[`words-${partition}`] = end
+  }
+  return positions
+}
+
 describe('workers on threads of their own', () => {
   let folder = ''
   let log: Log
@@ -51,7 +60,9 @@ describe('workers on threads of their own', () => {
     await first.start()
     await count(first, 5)
     const table: Queryable<string, number> = { name: 'word-counts' }
-    const rows = (await first.query(table).range()).value
+    // Committed is not yet applied: the answer waits for the effects of everything that was appended.
+    const minPositions = await ends(log)
+    const rows = (await first.query(table).range({}, { minPositions, waitMs: 10_000 })).value
     expect(rows.map(({ key, value }) => [key, value]).sort()).toEqual(
       COUNTED_KEYS.map((key) => [key, 5]),
     )
