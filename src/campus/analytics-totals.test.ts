@@ -211,6 +211,17 @@ describe('a late record', () => {
     await holds()
   })
 
+  // Its own partition takes it, and what comes out of that is late below: two orders are one late result there.
+  test.failing('of a partition that had been quiet is counted too', async () => {
+    await open('inventory', 'analytics')
+    await rig.order(A)
+    await rig.pass(2 * MINUTE_MS)
+    await rig.order(A)
+    await rig.order(B, 2, minuteOf(0) + 1)
+    await rig.pass(4 * MINUTE_MS)
+    await holds()
+  })
+
   test('within grace is not late', async () => {
     await open('inventory', 'analytics')
     await rig.pass(30_000)
