@@ -29,8 +29,7 @@ export function dedupeSegmentMs(withinMs: number): number {
 export class DedupeBlobWriter {
   readonly startMs: number
   readonly firstOrdinal: number
-  readonly #times: number[] = []
-  readonly #ends: number[] = []
+  readonly #entries = new ByteWriter(256)
   readonly #ids = new ByteWriter(256)
 
   constructor(startMs: number, firstOrdinal: number) {
@@ -39,7 +38,7 @@ export class DedupeBlobWriter {
   }
 
   get count(): number {
-    return this.#times.length
+    return this.#entries.length / ENTRY_BYTES
   }
 
   addText(id: string, acceptedAtMs: number): void {
@@ -53,20 +52,18 @@ export class DedupeBlobWriter {
   }
 
   finish(): StoreChange {
-    const target = new ByteWriter(4 + this.count * ENTRY_BYTES + this.#ids.length)
+    const target = new ByteWriter(4 + this.#entries.length + this.#ids.length)
     target.int32(this.count)
-    for (let index = 0; index < this.count; index++) {
-      // As two's complement: readers take them as unsigned.
-      target.int32((this.#times[index] as number) | 0)
-      target.int32(this.#ends[index] as number)
+    for (const { buffer, length } of [this.#entries, this.#ids]) {
+      target.bytes(buffer.subarray(0, length))
     }
-    target.bytes(this.#ids.buffer.subarray(0, this.#ids.length))
     return { key: blobKey(this.startMs, this.firstOrdinal), value: target.copy() }
   }
 
   #close(acceptedAtMs: number): void {
-    this.#times.push(acceptedAtMs - this.startMs)
-    this.#ends.push(this.#ids.length)
+    // As two's complement: readers take them as unsigned.
+    this.#entries.int32((acceptedAtMs - this.startMs) | 0)
+    this.#entries.int32(this.#ids.length)
   }
 }
 
@@ -113,7 +110,7 @@ export function noteKey(startMs: number): Uint8Array {
   return int64Bytes(startMs)
 }
 
-export function int64Bytes(value: number): Uint8Array {
+function int64Bytes(value: number): Uint8Array {
   const bytes = new ByteWriter(8)
   bytes.int64(value)
   return bytes.copy()

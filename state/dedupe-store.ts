@@ -4,13 +4,8 @@
  * Invariant: an id is a repeat iff it was accepted and `streamTimeMs − acceptedAt ≤ withinMs`, whatever was purged, restarted or
  * collided meanwhile: purging takes only what is older, and a fingerprint that matches is checked against the stored id.
  */
-import {
-  DedupeBlob,
-  dedupeSegmentMs,
-  int64Bytes,
-  parseDedupeKey,
-  parseSegmentNote,
-} from './dedupe-blob.ts'
+import { ByteWriter } from '#system'
+import { DedupeBlob, dedupeSegmentMs, parseDedupeKey, parseSegmentNote } from './dedupe-blob.ts'
 import { DedupeSegment, type Fingerprint } from './dedupe-segment.ts'
 import type { StateStore, StoreChange } from './store.ts'
 import type { ChangelogRecord, DedupeTaskStore, SealedWrites } from './task-store.ts'
@@ -173,12 +168,10 @@ export class DedupeBuffer implements DedupeTaskStore {
 
 /** One record an id: its bytes, and the time it was accepted at. */
 function logBlob(blob: DedupeBlob, startMs: number, changelog: ChangelogRecord[]): void {
-  let timestampMs = -1
-  let value = int64Bytes(timestampMs)
+  const times = new ByteWriter(blob.count * 8)
+  for (let index = 0; index < blob.count; index++) times.int64(startMs + blob.time(index))
   for (let index = 0; index < blob.count; index++) {
-    const acceptedAtMs = startMs + blob.time(index)
-    if (acceptedAtMs !== timestampMs) value = int64Bytes(acceptedAtMs)
-    timestampMs = acceptedAtMs
-    changelog.push({ key: blob.idBytes(index), value, timestampMs })
+    const value = times.buffer.subarray(index * 8, index * 8 + 8)
+    changelog.push({ key: blob.idBytes(index), value, timestampMs: startMs + blob.time(index) })
   }
 }
