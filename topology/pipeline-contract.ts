@@ -78,6 +78,11 @@ export interface PipelineApi {
    * already; called as long as the task is quiet, after each tick. True if it announced anything.
    */
   announceIdle(): boolean
+  /**
+   * R12: takes back the idleness of every sending node, announcing its edge again: with the first record that any of them
+   * counts by itself, and when the task begins or stops to read. True if it announced anything.
+   */
+  announceReturn(): boolean
   /** The least time for which `advanceTime(source, …)` would close something; Infinity when nothing waits. */
   nextDueTimeMs(source: string): number
   /**

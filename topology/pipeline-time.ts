@@ -33,6 +33,7 @@ export class PipelineTime {
     flows: ReadonlyMap<string, TimeFlow>,
   ) {
     this.#run = run
+    run.announceReturn = () => this.announceReturn()
     this.#kept = [...keepers].map(([name, keeper]) => {
       const { heldLanes = [], recordLanes = [], ancestors } = flows.get(name) ?? {}
       const delays = recordLanes.map((lane) => lane.delayMs)
@@ -90,6 +91,12 @@ export class PipelineTime {
       if (lane !== undefined) dueMs = Math.min(dueMs, keeper.nextDueTimeMs + lane.delayMs)
     }
     return dueMs
+  }
+
+  announceReturn(): boolean {
+    let announced = false
+    for (const { keeper } of this.#kept) if (keeper.announceReturn?.()) announced = true
+    return announced
   }
 
   announceIdle(): boolean {

@@ -91,6 +91,10 @@ export class Pipeline implements PipelineApi {
     this.#time.advance(source, timeMs)
   }
 
+  announceReturn(): boolean {
+    return this.#time.announceReturn()
+  }
+
   announceIdle(): boolean {
     return this.#time.announceIdle()
   }

@@ -20,6 +20,8 @@ export class RunContext {
   timestampMs: number = -1
   /** The task's stream time; −1 at first. */
   streamTimeMs: number = -1
+  /** Takes back the idleness of every sending node of the pipeline (R12): what one of them hears ends the quiet of its task. */
+  announceReturn: () => boolean = () => false
 
   readonly environment: PipelineEnvironment
   readonly undoLog: UndoLog = new UndoLog()

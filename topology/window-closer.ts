@@ -31,6 +31,7 @@
  */
 import type { WindowTaskStore } from '#state'
 import type { Processor, RecordCollector } from './processor.ts'
+import type { RunContext } from './run-context.ts'
 import { UndoableNumber } from './undo-log.ts'
 import type { PipelineEnvironment } from './pipeline-contract.ts'
 import { idleName, type NodeOf, type Wiring, windowStore } from './wiring.ts'
@@ -47,6 +48,7 @@ export class WindowCloser {
   readonly #announcesTo: readonly string[]
   readonly #next: Processor
   readonly #idle: UndoableNumber
+  readonly #run: RunContext
   /**
    * No open window with a result starts before this. It may be too early after a rollback or a delete, which costs a tick
    * that finds nothing; undefined: to be looked up.
@@ -61,6 +63,7 @@ export class WindowCloser {
     this.#collector = wiring.run.environment.collector
     this.#announcesTo = wiring.announcesTo
     this.#next = wiring.next
+    this.#run = wiring.run
     this.#idle = new UndoableNumber(wiring.run.undoLog, NO_IDLE)
   }
 
@@ -81,13 +84,19 @@ export class WindowCloser {
   }
 
   /** A record went into the window; `openFromMs` is where the open windows begin. */
-  opened(windowStartMs: number, openFromMs: number): void {
+  opened(windowStartMs: number): void {
     if (this.#oldestMs !== undefined && windowStartMs < this.#oldestMs) {
       this.#oldestMs = windowStartMs
     }
-    if (this.#idle.value === NO_IDLE) return
+    if (this.#idle.value === IDLE) this.#run.announceReturn()
+  }
+
+  /** Takes its idleness back; true if it had been idle. */
+  announceReturn(openFromMs: number): boolean {
+    if (this.#idle.value === NO_IDLE) return false
     this.#idle.value = NO_IDLE
     this.#announce(openFromMs, false)
+    return true
   }
 
   /** Start of the oldest open window that holds something; Infinity if none does. */

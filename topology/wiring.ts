@@ -39,6 +39,8 @@ export interface TimeKeeper {
   restoreTimes(times: ReadonlyMap<string, number>): void
   /** Announces itself idle if nothing waits in it (R12); true if it did. */
   announceIdle?(): boolean
+  /** Takes its idleness back, announcing its edge again; true if it had been idle. */
+  announceReturn?(): boolean
 }
 
 /**

@@ -10,6 +10,7 @@
  *     3 punctuate  length ‖ name, time (8)   a wall-clock punctuation fired
  *     4 commit                               only where results are emitted per commit
  *     5 reject     input, offset             R14: too far ahead of a clock that a replay does not have
+ *     6 return                               R12: the task stopped to read; what was idle is so no more
  *
  * Numbers without a size are unsigned varints, seven bits a byte, lowest first. The positions are the next offsets of the
  * inputs when the layer was opened. Two records of `a`, one of `b`, then a tick to 60,000:
@@ -26,6 +27,7 @@ export type JournalEntry =
   | { readonly kind: 'punctuate'; readonly name: string; readonly timeMs: number }
   | { readonly kind: 'commit' }
   | { readonly kind: 'reject'; readonly input: number; readonly offset: number }
+  | { readonly kind: 'return' }
 
 export interface JournalRecord {
   readonly inputs: readonly { readonly topic: string; readonly position: number }[]
@@ -38,6 +40,7 @@ const TICK = 2
 const PUNCTUATE = 3
 const COMMIT = 4
 const REJECT = 5
+const RETURN = 6
 
 /** Collects the entries of the open layer. */
 export class JournalWriter {
@@ -99,6 +102,11 @@ export class JournalWriter {
     this.#writer.uint8(COMMIT)
   }
 
+  return(): void {
+    this.#endRun()
+    this.#writer.uint8(RETURN)
+  }
+
   /** Names the record by its offset, so it needs no run in front. */
   reject(input: number, offset: number): void {
     if (this.#keepsOrder) this.#endRun()
@@ -149,6 +157,8 @@ function readEntry(reader: JournalReader, taskId: string): JournalEntry {
       return { kind: 'commit' }
     case REJECT:
       return { kind: 'reject', input: reader.unsigned(), offset: reader.unsigned() }
+    case RETURN:
+      return { kind: 'return' }
     default:
       throw newer(taskId, `an entry of kind ${tag}`)
   }

@@ -64,6 +64,12 @@ export class TaskFailures {
   }
 }
 
+/** What a tick or a punctuation threw: there is no record to pass over. */
+export function betweenRecords(taskId: string, cause: unknown): TaskError {
+  const text = `task ${taskId}, between two records: ${describeError(cause).message}`
+  return new TaskError('PROCESSING_FAILED', text, { taskId, cause })
+}
+
 /** R14: the error in the dead letter of a record from too far ahead. */
 export function tooFarAhead(head: TaskInput, taskId: string): TaskError {
   const message =

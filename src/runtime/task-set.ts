@@ -150,6 +150,11 @@ export class TaskSet {
     await Promise.all(standbys.map(([taskId, one]) => this.#stop(this.standbys, taskId, one)))
   }
 
+  /** Nobody reads for a while: what is idle must not be taken for quiet (R12). */
+  returnFromIdle(): void {
+    for (const { task } of this.running.values()) task.returnFromIdle()
+  }
+
   suspend(): void {
     for (const task of this.running.values()) task.isSuspended = true
   }

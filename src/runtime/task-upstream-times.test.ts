@@ -191,6 +191,30 @@ describe('time crosses a repartition as data (R12)', () => {
     expect(run.totals).toEqual({ '0': 1, '120000': 2 })
   })
 
+  test('who was idle and stops to read is waited for, whatever the others have to catch up with', async () => {
+    const run = await new TwoLevels().open()
+    run.order(0, 30_000)
+    run.order(1, 30_000)
+    await run.settle()
+    await run.silence(60_000)
+    expect(run.totals).toEqual({ '0': 2 })
+    for (const task of run.upstream) {
+      task.returnFromIdle()
+      await run.rig.commit(task)
+    }
+    await run.restart()
+    run.order(0, 121_000, 181_000, 250_000)
+    run.order(1, 122_000, 182_000, 250_000)
+    const [first, second] = run.upstream
+    for (const task of [first, run.total, second, run.total]) {
+      if (task === second) expect(run.totals).toEqual({ '0': 2 })
+      if (task === undefined) continue
+      run.rig.run(task)
+      await run.rig.commit(task)
+    }
+    expect(run.totals).toEqual({ '0': 2, '120000': 2, '180000': 2 })
+  })
+
   test('what a failed close had announced is taken back, and a restart runs nothing (R15)', async () => {
     const faults = { left: 2, calls: 0 }
     const topology = twoLevels((total) => {

@@ -16,7 +16,6 @@ import {
 import type { TaskStore } from '#state'
 import { assert, noObserver } from '#system'
 import { createPipeline, type PipelineApi, type TimeWindow } from '#topology'
-import { describeError } from './dead-letters.ts'
 import { journalTopicOf, lateTopicOf } from './internal-names.ts'
 import { JournalWriter } from './journal.ts'
 import { LateRecords } from './late-records.ts'
@@ -25,8 +24,8 @@ import { PartitionGroup } from './partition-group.ts'
 import { TaskCollector } from './record-collector.ts'
 import { isBufferFull, isUsersError } from './record-queue.ts'
 import type { ProgressOf, SealedTask, StepResult, TaskApi, TaskState } from './task-contract.ts'
-import { TaskError, type TaskErrorCode } from './task-error.ts'
-import { TaskFailures, tooFarAhead } from './task-failures.ts'
+import type { TaskErrorCode } from './task-error.ts'
+import { TaskFailures, betweenRecords, tooFarAhead } from './task-failures.ts'
 import { taskInputs, type TaskInput } from './task-input.ts'
 import { TaskLifecycle } from './task-lifecycle.ts'
 import type { ErrorPolicy, TaskSetup } from './task-options.ts'
@@ -195,6 +194,14 @@ export class Task implements TaskApi {
     this.#lifecycle.step('running')
   }
 
+  /** R12: before nobody reads for a while, so that the time below waits for what there will be to catch up with. */
+  returnFromIdle(): void {
+    if (!this.#runWhole(() => this.#pipeline.announceReturn())) return
+    this.#ticker?.returned()
+    this.#journal.return()
+    this.#isDirty = true
+  }
+
   add(batch: FetchedBatch): void {
     const queue = this.#queueOf(batch.topic, batch.partition)
     assert(queue !== undefined, `${partitionKey(batch)} is an input of task ${this.taskId}`)
@@ -289,8 +296,6 @@ export class Task implements TaskApi {
     this.#pipeline.close()
   }
 
-  // -------------------------------------------------------------- one record
-
   #take(queue: TaskInput): void {
     this.#current = queue
     if (queue.kind === 'failed') {
@@ -362,8 +367,6 @@ export class Task implements TaskApi {
     this.#late?.add(node, window, key, timestampMs, this.streamTimeMs)
   }
 
-  // -------------------------------------------------------------- time
-
   #raiseStreamTime(timeMs: number): void {
     if (timeMs > this.#pipeline.streamTimeMs) this.#pipeline.streamTimeMs = timeMs
   }
@@ -387,9 +390,7 @@ export class Task implements TaskApi {
     } catch (error) {
       this.#layer.rollback()
       if (!isUsersError(error)) throw error
-      const { message } = describeError(error)
-      const text = `task ${this.taskId}, between two records: ${message}`
-      throw new TaskError('PROCESSING_FAILED', text, { taskId: this.taskId, cause: error })
+      throw betweenRecords(this.taskId, error)
     }
   }
 

@@ -75,6 +75,11 @@ export class Ticker {
     this.#isAnnounced = true
   }
 
+  /** What was announced has been taken back. */
+  returned(): void {
+    this.#isAnnounced = false
+  }
+
   /** When to look again, in elapsed milliseconds. */
   get nextElapsedMs(): number {
     if (this.#isBlocked) return this.#lookedAtMs + RETRY_MS

@@ -94,6 +94,7 @@ export class TaskWorker {
       await this.#newWriter()
       await this.#join()
       while (!this.#stop.signal.aborted) await this.#turn()
+      this.tasks.returnFromIdle()
       await this.#drain()
     } finally {
       await this.#close()
@@ -251,6 +252,7 @@ export class TaskWorker {
   async #onRevoking(event: MembershipEvent & { kind: 'revoking' }): Promise<void> {
     this.#changeState('rebalancing')
     await this.tasks.stopRecoveries()
+    this.tasks.returnFromIdle()
     await this.#drain()
     const { failure } = this.#commits
     if (failure === undefined) this.tasks.suspend()

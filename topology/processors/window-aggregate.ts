@@ -97,7 +97,7 @@ export class WindowAggregate implements Processor, TimeKeeper {
       return
     }
     if (this.#closer !== undefined) {
-      this.#closer.opened(startMs, this.#openFromMs.value)
+      this.#closer.opened(startMs)
       return
     }
     const window = { startMs, endMs: startMs + this.#sizeMs }
@@ -136,6 +136,10 @@ export class WindowAggregate implements Processor, TimeKeeper {
     if (this.#closer === undefined) return Infinity
     const oldestMs = this.#closer.oldestOpenMs(this.#openFromMs.value)
     return oldestMs + this.#sizeMs + this.#graceMs
+  }
+
+  announceReturn(): boolean {
+    return this.#closer?.announceReturn(this.#openFromMs.value) ?? false
   }
 
   announceIdle(): boolean {
