@@ -29,8 +29,8 @@ export interface LoopOptions {
   readonly groupId: string
   readonly input: TopicPartition
   readonly output: TopicPartition
-  /** Where a store's changelog goes. */
-  readonly changelogOf: (store: string) => TopicPartition
+  /** By store. */
+  readonly changelogs: ReadonlyMap<string, TopicPartition>
   readonly body: LoopBody
 }
 
@@ -74,13 +74,15 @@ export class Loop {
   readonly #reader: LogReader
   readonly #writer: LogWriter
   readonly #output: LoopOutput
-  readonly #changelogs: Map<string, LoopOutput> = new Map()
+  readonly #changelogs: ReadonlyMap<string, LoopOutput>
 
   private constructor(log: Log, writer: LogWriter, options: LoopOptions) {
     this.#options = options
     this.#reader = log.reader()
     this.#writer = writer
     this.#output = new LoopOutput(options.output)
+    const { changelogs } = options
+    this.#changelogs = new Map([...changelogs].map(([store, at]) => [store, new LoopOutput(at)]))
     this.#reader.assign([{ ...options.input, position: 0 }])
   }
 
@@ -132,11 +134,8 @@ export class Loop {
   }
 
   #changelog(store: string): LoopOutput {
-    let changelog = this.#changelogs.get(store)
-    if (changelog === undefined) {
-      changelog = new LoopOutput(this.#options.changelogOf(store))
-      this.#changelogs.set(store, changelog)
-    }
+    const changelog = this.#changelogs.get(store)
+    if (changelog === undefined) throw new Error(`there is no changelog for ${store}`)
     return changelog
   }
 }

@@ -14,7 +14,7 @@ import { sqliteBackend } from '#state/sqlite'
 import { readBootId } from '#system'
 import { bytes, StreamsBuilder, string, topic } from '#topology'
 import type { Figure } from './figure.ts'
-import { compare, type Rounds, type Side } from './rounds.ts'
+import { compare, measure, type Rounds, type Side, type Work } from './rounds.ts'
 
 const APPLICATION = 'restored'
 const STORE = 'rows'
@@ -78,10 +78,9 @@ function engineSide(kind: BackendKind, log: Log, folder: string, keys: number): 
   const topology = builder.build()
   let streams: Streams
   let restored = 0
-  return {
-    name: 'engine',
-    async prepare(round) {
-      const stateDir = join(folder, `engine-${round}`)
+  const work: Work = {
+    async prepare({ number }) {
+      const stateDir = join(folder, `engine-${number}`)
       streams = new Streams(topology, {
         log,
         ...(kind === 'memory' ? { backend: kind } : { stateDir }),
@@ -91,35 +90,37 @@ function engineSide(kind: BackendKind, log: Log, folder: string, keys: number): 
       })
     },
     run: () => streams.start(),
-    async check(round) {
+    async check({ number }) {
       if (restored !== keys) throw new Error(`${restored} records were restored`)
       const query = streams.query(rows)
-      const sum = await checksumOf(keys, async (key) => (await query.get(key)).value)
+      const checksum = await checksumOf(keys, async (key) => (await query.get(key)).value)
       await streams.close({ leave: true })
-      rmSync(join(folder, `engine-${round}`), { recursive: true, force: true })
-      return sum
+      rmSync(join(folder, `engine-${number}`), { recursive: true, force: true })
+      return { checksum }
     },
   }
+  return { name: 'engine', round: (round) => measure(work, round), close: async () => {} }
 }
 
 function loopSide(kind: BackendKind, log: Log, folder: string, keys: number): Side {
   const location = { applicationId: APPLICATION, taskId: '0_0', storeName: STORE }
   let backend: StoreBackend
   let store: StateStore
-  return {
-    name: 'loop',
-    async prepare(round) {
-      backend = backendOf(kind, join(folder, `loop-${round}`))
+  const work: Work = {
+    async prepare({ number }) {
+      backend = backendOf(kind, join(folder, `loop-${number}`))
       store = (await backend.open(location)).store
     },
     run: () => restoreByHand(log, store, backend.restoreBatchRows, keys),
-    async check(round) {
-      const sum = await checksumOf(keys, async (key) => store.get(Buffer.from(key))?.subarray(8))
+    async check({ number }) {
+      const valueOf = async (key: string) => store.get(Buffer.from(key))?.subarray(8)
+      const checksum = await checksumOf(keys, valueOf)
       await store.close()
-      rmSync(join(folder, `loop-${round}`), { recursive: true, force: true })
-      return sum
+      rmSync(join(folder, `loop-${number}`), { recursive: true, force: true })
+      return { checksum }
     },
   }
+  return { name: 'loop', round: (round) => measure(work, round), close: async () => {} }
 }
 
 /** Rows are ts(8) ‖ value, as the engine's are. */
