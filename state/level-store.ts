@@ -133,8 +133,8 @@ class LevelBackend implements StoreBackend {
     const level: Level = new ClassicLevel(path, {
       keyEncoding: 'view',
       valueEncoding: 'view',
-      writeBufferSize: this.#options.writeBufferBytes ?? 8 * 1024 * 1024,
-      cacheSize: this.#options.cacheBytes ?? 8 * 1024 * 1024,
+      writeBufferSize: this.#options.writeBufferBytes ?? 4 * 1024 * 1024,
+      cacheSize: this.#options.cacheBytes ?? 2 * 1024 * 1024,
     })
     await level.open()
     return level

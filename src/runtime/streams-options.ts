@@ -81,8 +81,8 @@ export interface StreamsLimits {
 export const DEFAULT_LIMITS: StreamsLimits = {
   sessionTimeoutMs: 10_000,
   rebalanceTimeoutMs: 60_000,
-  fetchBytesMax: 4 * 1024 * 1024,
-  inputBytesMax: 8 * 1024 * 1024,
+  fetchBytesMax: 2 * 1024 * 1024,
+  inputBytesMax: 2 * 1024 * 1024,
   stepRecordsMax: 500,
   sliceMs: 10,
   layerBytesMax: DEFAULT_TASK_OPTIONS.layerBytesMax,
