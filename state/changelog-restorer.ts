@@ -4,7 +4,8 @@
  * Invariant: applying what `take` answers, in order, leaves a backend from which the task store loads the same contents as
  * from the one that was lost.
  */
-import { asBuffer, ByteWriter, readInt64 } from '#system'
+import type { Buffer } from 'node:buffer'
+import { ByteWriter, readInt64 } from '#system'
 import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
 import {
   BLOB_IDS_MAX,
@@ -26,14 +27,21 @@ export type RestoreSpec =
   | { readonly name: string; readonly kind: 'suppress' }
   | { readonly name: string; readonly kind: 'dedupe'; readonly withinMs: number }
 
-/** Asked for headers only where the format has some; the log's `RawRecord` is one. */
-export interface HeaderSource {
+/** A record of a changelog, with a key: bytes of a buffer, a value start of −1 is a delete. The log's `RawRecord` is one. */
+export interface RestoredRecord {
+  readonly buffer: Buffer
+  readonly keyStart: number
+  readonly keyEnd: number
+  readonly valueStart: number
+  readonly valueEnd: number
+  readonly timestampMs: number
+  /** Asked for only where the format has some. */
   headers(): readonly (readonly [name: string, value: Uint8Array | null])[]
 }
 
 export interface ChangelogRestorer {
-  /** Key and value are kept as they are: their bytes must not change before the rows of the next `take` are applied. */
-  add(key: Uint8Array, value: Uint8Array | null, timestampMs: number, record: HeaderSource): void
+  /** The buffer's bytes must not change before the rows of the next `take` are applied; the record itself may move on. */
+  add(record: RestoredRecord): void
   /** Rows that wait. */
   readonly rows: number
   /** The rows of everything added since the last `take`; the next one counts on these being applied first. */
@@ -54,6 +62,10 @@ export function changelogRestorer(spec: RestoreSpec, store: StateStore): Changel
   }
 }
 
+function keyOf({ buffer, keyStart, keyEnd }: RestoredRecord): Uint8Array {
+  return buffer.subarray(keyStart, keyEnd)
+}
+
 /** Rows are the records. */
 class PlainRestorer implements ChangelogRestorer {
   #changes: StoreChange[] = []
@@ -62,13 +74,10 @@ class PlainRestorer implements ChangelogRestorer {
     return this.#changes.length
   }
 
-  add(
-    key: Uint8Array,
-    value: Uint8Array | null,
-    _timestampMs: number,
-    _record: HeaderSource,
-  ): void {
-    this.#changes.push({ key, value })
+  add(record: RestoredRecord): void {
+    const { buffer, valueStart, valueEnd } = record
+    const value = valueStart < 0 ? null : buffer.subarray(valueStart, valueEnd)
+    this.#changes.push({ key: keyOf(record), value })
   }
 
   take(): readonly StoreChange[] {
@@ -89,14 +98,15 @@ class TimestampedRestorer implements ChangelogRestorer {
     return this.#keys.length
   }
 
-  add(key: Uint8Array, value: Uint8Array | null, timestampMs: number): void {
-    this.#keys.push(key)
-    if (value === null) {
+  add(record: RestoredRecord): void {
+    const { buffer, valueStart, valueEnd, timestampMs } = record
+    this.#keys.push(keyOf(record))
+    if (valueStart < 0) {
       this.#ends.push(-1)
       return
     }
     this.#values.int64(timestampMs)
-    this.#values.bytes(value)
+    this.#values.range(buffer, valueStart, valueEnd)
     this.#ends.push(this.#values.length)
   }
 
@@ -104,8 +114,9 @@ class TimestampedRestorer implements ChangelogRestorer {
     const { buffer } = this.#values
     const changes: StoreChange[] = []
     let start = 0
-    for (const [index, key] of this.#keys.entries()) {
-      const end = this.#ends[index] ?? -1
+    for (let index = 0; index < this.#keys.length; index++) {
+      const key = this.#keys[index] as Uint8Array
+      const end = this.#ends[index] as number
       changes.push({ key, value: end < 0 ? null : buffer.subarray(start, end) })
       if (end >= 0) start = end
     }
@@ -132,10 +143,10 @@ class WindowRestorer implements ChangelogRestorer {
     return this.#inner.rows
   }
 
-  add(key: Uint8Array, value: Uint8Array | null, timestampMs: number): void {
-    const startMs = readInt64(asBuffer(key), key.length - WINDOW_SUFFIX_BYTES)
+  add(record: RestoredRecord): void {
+    const startMs = readInt64(record.buffer, record.keyEnd - WINDOW_SUFFIX_BYTES)
     if (startMs > this.#observedTimeMs) this.#observedTimeMs = startMs
-    this.#inner.add(key, value, timestampMs)
+    this.#inner.add(record)
   }
 
   take(): readonly StoreChange[] {
@@ -155,17 +166,12 @@ class SuppressRestorer extends PlainRestorer {
     this.#name = name
   }
 
-  override add(
-    key: Uint8Array,
-    value: Uint8Array | null,
-    timestampMs: number,
-    record: HeaderSource,
-  ): void {
-    if (value !== null) this.#checkVersion(record)
-    super.add(key, value, timestampMs, record)
+  override add(record: RestoredRecord): void {
+    if (record.valueStart >= 0) this.#checkVersion(record)
+    super.add(record)
   }
 
-  #checkVersion(record: HeaderSource): void {
+  #checkVersion(record: RestoredRecord): void {
     const version = record.headers().find(([name]) => name === 'v')?.[1]
     if (version?.[0] === BUFFER_VALUE_VERSION) return
     throw new StateError(
@@ -209,14 +215,14 @@ class DedupeRestorer implements ChangelogRestorer {
     return this.#rows
   }
 
-  add(key: Uint8Array, value: Uint8Array | null): void {
-    if (value === null) return
-    const acceptedAtMs = readInt64(asBuffer(value), 0)
+  add({ buffer, keyStart, keyEnd, valueStart }: RestoredRecord): void {
+    if (valueStart < 0) return
+    const acceptedAtMs = readInt64(buffer, valueStart)
     if (acceptedAtMs > this.#newestMs) this.#newestMs = acceptedAtMs
     // Stream time is at least the newest acceptance, so this id can no longer make a repeat.
     if (acceptedAtMs < this.#newestMs - this.#withinMs) return
     const blob = this.#blobAt(Math.floor(acceptedAtMs / this.#segmentMs) * this.#segmentMs)
-    blob.addBytes(key, acceptedAtMs)
+    blob.addBytes(buffer, keyStart, keyEnd, acceptedAtMs)
     if (blob.count === BLOB_IDS_MAX) this.#close(blob)
     this.#rows += 1
   }

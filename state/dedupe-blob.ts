@@ -46,8 +46,9 @@ export class DedupeBlobWriter {
     this.#close(acceptedAtMs)
   }
 
-  addBytes(id: Uint8Array, acceptedAtMs: number): void {
-    this.#ids.bytes(id)
+  /** The id is `source[start, end)`. */
+  addBytes(source: Buffer, start: number, end: number, acceptedAtMs: number): void {
+    this.#ids.range(source, start, end)
     this.#close(acceptedAtMs)
   }
 

@@ -11,6 +11,7 @@ import {
   openMemory,
   readable,
   restore,
+  restored,
   rowsOf,
 } from './test-helpers/task-stores.ts'
 
@@ -234,7 +235,7 @@ describe('rows and records', () => {
       const { changelog } = await commit(store, backend)
       if (index === commits / 2) follower = changelogRestorer(spec, rebuilt)
       for (const { key, value, timestampMs = 0 } of changelog) {
-        follower.add(key, value, timestampMs, { headers: () => [] })
+        follower.add(restored(key, value, timestampMs))
       }
       await rebuilt.apply(follower.take(), HEADER)
       rowsMax = Math.max(rowsMax, rebuilt.size().rows)

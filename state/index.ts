@@ -2,7 +2,7 @@
 export {
   changelogRestorer,
   type ChangelogRestorer,
-  type HeaderSource,
+  type RestoredRecord,
   type RestoreSpec,
 } from './changelog-restorer.ts'
 export { DedupeBuffer, type DedupeBufferOptions } from './dedupe-store.ts'

@@ -170,12 +170,9 @@ export class Restorer {
     while (cursor.next()) {
       // An input that serves as changelog goes on beyond what its task has committed (R3), and may have null keys (K1).
       if (cursor.offset < progress.readTo || cursor.offset >= limit || cursor.keyStart < 0) continue
-      const { buffer, valueStart } = cursor
-      const key = buffer.subarray(cursor.keyStart, cursor.keyEnd)
-      const value = valueStart < 0 ? null : buffer.subarray(valueStart, cursor.valueEnd)
-      progress.rows.add(key, value, cursor.timestampMs, cursor)
+      progress.rows.add(cursor)
       progress.records += 1
-      progress.waitingBytes += key.length + (value?.length ?? 0)
+      progress.waitingBytes += cursor.recordEnd - cursor.recordStart
     }
     progress.readTo = Math.max(progress.readTo, Math.min(batch.nextOffset, limit))
     progress.leaderEpoch = Math.max(progress.leaderEpoch, readBatchHeader(batch.bytes).leaderEpoch)

@@ -40,6 +40,12 @@ export class ByteWriter {
     this.length += bytes.length
   }
 
+  /** `source[start, end)`, without a view of it. */
+  range(source: Buffer, start: number, end: number): void {
+    this.reserve(end - start)
+    this.length += source.copy(this.buffer, this.length, start, end)
+  }
+
   utf8(text: string): void {
     this.reserve(text.length * 3)
     this.length += this.buffer.utf8Write(text, this.length)

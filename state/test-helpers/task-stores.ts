@@ -1,7 +1,7 @@
 /** What tests of task stores share: codecs, a backend in memory, and the steps of a commit. */
 import { join } from 'node:path'
 import { asBuffer, readInt64 } from '#system'
-import { changelogRestorer, type RestoreSpec } from '../changelog-restorer.ts'
+import { changelogRestorer, type RestoredRecord, type RestoreSpec } from '../changelog-restorer.ts'
 import { MemoryBackend } from '../memory-store.ts'
 import { STORE_FORMAT, type OrderedStore, type StoreHeader, isOrdered } from '../store.ts'
 import type { ChangelogRecord, Codec, SealedWrites, TaskStore } from '../task-store.ts'
@@ -50,6 +50,20 @@ export async function commit(taskStore: TaskStore, backend: OrderedStore): Promi
   return sealed
 }
 
+/** A changelog record as a restorer gets it: somewhere in a buffer. */
+export function restored(
+  key: Uint8Array,
+  value: Uint8Array | null,
+  timestampMs: number = 0,
+  headers: ChangelogRecord['headers'] = [],
+): RestoredRecord {
+  const buffer = Buffer.concat([Buffer.from('before'), key, value ?? Buffer.from('after')])
+  const keyStart = 6
+  const keyEnd = keyStart + key.length
+  const [valueStart, valueEnd] = value === null ? [-1, -1] : [keyEnd, buffer.length]
+  return { buffer, keyStart, keyEnd, valueStart, valueEnd, timestampMs, headers: () => headers }
+}
+
 /** Applies changelog records as a restorer does, in batches. */
 export async function restore(
   spec: RestoreSpec,
@@ -59,7 +73,7 @@ export async function restore(
 ): Promise<void> {
   const restorer = changelogRestorer(spec, backend)
   for (const [index, { key, value, timestampMs, headers }] of records.entries()) {
-    restorer.add(key, value, timestampMs ?? 0, { headers: () => headers ?? [] })
+    restorer.add(restored(key, value, timestampMs, headers))
     if ((index + 1) % batch === 0) await backend.apply(restorer.take(), HEADER)
   }
   await backend.apply(restorer.take(), HEADER)
