@@ -1,6 +1,7 @@
 /** Every bench by its name, at the size that its figures are quoted for, or small. */
 import { sideNames, sideOf } from './end-to-end.ts'
 import type { Figure } from './figure.ts'
+import { http } from './http.ts'
 import { openBenchLog, type LogKind } from './logs.ts'
 import { PROGRAMS, type ProgramName } from './programs.ts'
 import { restore } from './restore.ts'
@@ -29,6 +30,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   'restore-memory': (scale) => restore('memory', restoreSize(scale)),
   'restore-level': (scale) => restore('level', restoreSize(scale)),
   'restore-sqlite': (scale) => restore('sqlite', restoreSize(scale)),
+  http: ({ isSmoke, rounds }) => http({ orders: isSmoke ? 200 : 20_000, rounds }),
 }
 
 function casualRatio(floor?: number): Ratio {
