@@ -4,6 +4,7 @@ import type { Figure } from './figure.ts'
 import { http } from './http.ts'
 import { openBenchLog, type LogKind } from './logs.ts'
 import { PROGRAMS, type ProgramName } from './programs.ts'
+import { resident } from './resident.ts'
 import { restore } from './restore.ts'
 import { compare, type Ratio, type Rounds } from './rounds.ts'
 import { sideInProcess } from './side-process.ts'
@@ -30,6 +31,12 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   'restore-memory': (scale) => restore('memory', restoreSize(scale)),
   'restore-level': (scale) => restore('level', restoreSize(scale)),
   'restore-sqlite': (scale) => restore('sqlite', restoreSize(scale)),
+  resident: ({ isSmoke }) =>
+    resident(
+      isSmoke
+        ? { ids: 2_000, further: [200], settleMs: 10 }
+        : { ids: 1_000_000, further: [100_000, 1_000_000], settleMs: 10_000 },
+    ),
   http: ({ isSmoke, rounds }) => http({ orders: isSmoke ? 200 : 20_000, rounds }),
 }
 
