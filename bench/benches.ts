@@ -2,6 +2,7 @@
 import { sideNames, sideOf } from './end-to-end.ts'
 import type { Figure } from './figure.ts'
 import { http } from './http.ts'
+import { micro } from './micro.ts'
 import { openBenchLog, type LogKind } from './logs.ts'
 import { PROGRAMS, type ProgramName } from './programs.ts'
 import { resident } from './resident.ts'
@@ -31,6 +32,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   'restore-memory': (scale) => restore('memory', restoreSize(scale)),
   'restore-level': (scale) => restore('level', restoreSize(scale)),
   'restore-sqlite': (scale) => restore('sqlite', restoreSize(scale)),
+  micro,
   resident: ({ isSmoke }) =>
     resident(
       isSmoke
