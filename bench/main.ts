@@ -42,7 +42,7 @@ function readArguments(given: readonly string[]): Arguments {
         : names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix))),
     scale: isSmoke
       ? { isSmoke, rounds: { counted: 1, warmUps: 1 } }
-      : { isSmoke, rounds: { counted: rounds, warmUps: 2 } },
+      : { isSmoke, rounds: { counted: rounds, warmUps: 4 } },
     reportFile,
   }
 }
