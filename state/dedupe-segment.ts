@@ -16,7 +16,7 @@ import {
 import { FingerprintTable } from './fingerprint-table.ts'
 import type { StateStore, StoreChange } from './store.ts'
 
-/** 64 bits of an id, as two unsigned words: equal ids have equal ones. */
+/** Two hashes of an id, as unsigned words: equal ids have equal ones. */
 export interface Fingerprint {
   low(id: string): number
   high(id: string): number
@@ -33,11 +33,11 @@ export class DedupeSegment {
   readonly #blobs: number[] = []
   #stored = 0
   #committing: readonly string[] = []
+  #committingTimes: readonly number[] = []
   #open: string[] = []
   #openTimes: number[] = []
   /** The blob that was last looked into: repeats come soon after their originals, and together. */
-  #lastBlob: DedupeBlob | undefined
-  #lastBlobFirst = -1
+  #lastBlob: { readonly blob: DedupeBlob; readonly first: number } | undefined
 
   constructor(
     range: { readonly startMs: number; readonly endMs: number; readonly expected?: number },
@@ -70,13 +70,13 @@ export class DedupeSegment {
     const table = this.#table
     table.search(low, high)
     for (let ordinal = table.next(); ordinal >= 0; ordinal = table.next()) {
-      if (this.startMs + table.matchTime >= fromMs && this.#idAt(ordinal) === id) return true
+      if (this.#isAt(ordinal, id, fromMs)) return true
     }
     return false
   }
 
   accept(id: string, low: number, high: number, acceptedAtMs: number): void {
-    this.#table.add(low, high, acceptedAtMs - this.startMs, this.ids)
+    this.#table.add(low, high, this.ids)
     this.#open.push(id)
     this.#openTimes.push(acceptedAtMs)
   }
@@ -101,6 +101,7 @@ export class DedupeSegment {
       blobs.push(blob.finish())
     }
     this.#committing = this.#open
+    this.#committingTimes = this.#openTimes
     this.#open = []
     this.#openTimes = []
     return blobs
@@ -116,6 +117,7 @@ export class DedupeSegment {
     for (let first = this.#stored; first < stored; first += BLOB_IDS_MAX) this.#blobs.push(first)
     this.#stored = stored
     this.#committing = []
+    this.#committingTimes = []
   }
 
   /** Takes over a blob of the backend; blobs come in order. */
@@ -124,7 +126,7 @@ export class DedupeSegment {
     for (let index = 0; index < blob.count; index++) {
       const id = blob.id(index)
       const low = this.#fingerprint.low(id)
-      this.#table.add(low, this.#fingerprint.high(id), blob.time(index), firstOrdinal + index)
+      this.#table.add(low, this.#fingerprint.high(id), firstOrdinal + index)
     }
     this.#blobs.push(firstOrdinal)
     this.#stored = firstOrdinal + blob.count
@@ -136,21 +138,28 @@ export class DedupeSegment {
     return [...keys, noteKey(this.startMs)].map((key) => ({ key, value: null }))
   }
 
-  #idAt(ordinal: number): string | undefined {
+  /** Whether the entry is this very id, accepted at `fromMs` or later. */
+  #isAt(ordinal: number, id: string, fromMs: number): boolean {
     const unstored = ordinal - this.#stored
-    if (unstored < 0) return this.#storedId(ordinal)
-    return this.#committing[unstored] ?? this.#open[unstored - this.#committing.length]
+    if (unstored < 0) {
+      const { blob, first } = this.#blobWith(ordinal)
+      return blob.id(ordinal - first) === id && this.startMs + blob.time(ordinal - first) >= fromMs
+    }
+    const inCommitting = unstored < this.#committing.length
+    const [ids, times] = inCommitting
+      ? [this.#committing, this.#committingTimes]
+      : [this.#open, this.#openTimes]
+    const index = inCommitting ? unstored : unstored - this.#committing.length
+    return ids[index] === id && (times[index] as number) >= fromMs
   }
 
-  #storedId(ordinal: number): string | undefined {
+  #blobWith(ordinal: number): { readonly blob: DedupeBlob; readonly first: number } {
     const first = this.#blobOf(ordinal)
-    if (first !== this.#lastBlobFirst) {
-      const value = this.#store.get(blobKey(this.startMs, first))
-      assert(value !== undefined, 'a stored id has its blob')
-      this.#lastBlob = new DedupeBlob(value)
-      this.#lastBlobFirst = first
-    }
-    return this.#lastBlob?.id(ordinal - first)
+    if (this.#lastBlob?.first === first) return this.#lastBlob
+    const value = this.#store.get(blobKey(this.startMs, first))
+    assert(value !== undefined, 'a stored id has its blob')
+    this.#lastBlob = { blob: new DedupeBlob(value), first }
+    return this.#lastBlob
   }
 
   /** The first ordinal of the blob that holds `ordinal`. */

@@ -21,8 +21,8 @@ export interface DedupeBufferOptions {
 }
 
 /**
- * Two different hashes of 32 bits: as fast as one of 64 and, unlike it, no BigInt for the collector. One hash with two seeds
- * would not do: among 3,000,000 ids of 26 characters xxHash32 with two seeds gave 58 pairs of equal 64 bits, these two none.
+ * Two different hashes of 32 bits: as fast as one of 64 and, unlike it, no BigInt for the collector. With the shard, 36 bits
+ * tell ids apart: of a million ids kept, one lookup in 70,000 meets another id's fingerprint, and reads a blob for nothing.
  */
 const TWO_HASHES: Fingerprint = {
   low: (id) => Bun.hash.xxHash32(id),

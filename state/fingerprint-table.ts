@@ -1,18 +1,18 @@
 /**
- * Fingerprints of ids in flat arrays: 16 bytes a slot, open addressing, so that a million ids cost tens of megabytes.
+ * Fingerprints of ids in flat arrays: 8 bytes a slot, open addressing, so that a million ids cost about twenty megabytes.
  *
  * Invariant: every entry is found by probing from its home slot without passing an empty one; equal fingerprints may be there
  * more than once, and each is a suspicion that its owner verifies.
  *
- * A slot is four words: fingerprint low, fingerprint high, time, ordinal + 1 (0 = empty). The table is cut into shards by
- * the top bits, so that growing never moves more than a sixteenth of it at once.
+ * A slot is two words: fingerprint low, ordinal + 1 (0 = empty). The table is cut into shards by the top bits of fingerprint
+ * high, so that growing never moves more than a sixteenth of it at once; nothing else of it is kept, nor is the time of an
+ * entry: who looks an entry up has both where its id is.
  */
 const SHARD_BITS = 4
 const SHARD_SHIFT = 32 - SHARD_BITS
 const SLOTS_MIN = 64
-const WORDS = 4
-const TIME = 2
-const ORDINAL = 3
+const WORDS = 2
+const ORDINAL = 1
 /** A shard doubles when more than this part of it is taken. */
 const LOAD_MAX = 0.75
 
@@ -25,9 +25,6 @@ export class FingerprintTable {
   #probed: Uint32Array = new Uint32Array(0)
   #at = 0
   #low = 0
-  #high = 0
-  /** Of the match that `next` answered. */
-  matchTime: number = 0
 
   constructor(expected: number = 0) {
     const slots = slotsFor(expected / (1 << SHARD_BITS))
@@ -47,7 +44,6 @@ export class FingerprintTable {
     const slots = this.#shards[high >>> SHARD_SHIFT] as Uint32Array
     this.#probed = slots
     this.#low = low >>> 0
-    this.#high = high >>> 0
     this.#at = home(slots, low)
   }
 
@@ -59,19 +55,17 @@ export class FingerprintTable {
       const ordinal = slots[at + ORDINAL] as number
       if (ordinal === 0) return -1
       this.#at = (at + WORDS) & (slots.length - 1)
-      if (slots[at] !== this.#low || slots[at + 1] !== this.#high) continue
-      this.matchTime = slots[at + TIME] as number
-      return ordinal - 1
+      if (slots[at] === this.#low) return ordinal - 1
     }
   }
 
-  add(low: number, high: number, time: number, ordinal: number): void {
+  add(low: number, high: number, ordinal: number): void {
     const shard = high >>> SHARD_SHIFT
     let slots = this.#shards[shard] as Uint32Array
     const taken = (this.#taken[shard] as number) + 1
     if (taken * WORDS > slots.length * LOAD_MAX) slots = this.#grow(shard)
     this.#taken[shard] = taken
-    insert(slots, low >>> 0, high >>> 0, time, ordinal + 1)
+    insert(slots, low >>> 0, ordinal + 1)
   }
 
   /** Takes one entry out and moves those behind it up, so that no probe stops early. */
@@ -101,7 +95,7 @@ export class FingerprintTable {
     for (let at = 0; at < old.length; at += WORDS) {
       const ordinal = old[at + ORDINAL] as number
       if (ordinal === 0) continue
-      insert(larger, old[at] as number, old[at + 1] as number, old[at + TIME] as number, ordinal)
+      insert(larger, old[at] as number, ordinal)
     }
     this.#shards[shard] = larger
     this.#bytes += old.length * 4
@@ -120,11 +114,9 @@ function home(slots: Uint32Array, low: number): number {
   return Math.imul(low, WORDS) & (slots.length - 1)
 }
 
-function insert(slots: Uint32Array, low: number, high: number, time: number, mark: number): void {
+function insert(slots: Uint32Array, low: number, mark: number): void {
   let at = home(slots, low)
   while (slots[at + ORDINAL] !== 0) at = (at + WORDS) & (slots.length - 1)
   slots[at] = low
-  slots[at + 1] = high
-  slots[at + TIME] = time
   slots[at + ORDINAL] = mark
 }
