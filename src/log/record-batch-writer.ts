@@ -148,9 +148,8 @@ export class RecordBatchWriter {
     batch.writeInt32BE(-1, BASE_SEQUENCE_AT)
     batch.writeInt32BE(this.#count, RECORD_COUNT_AT)
     sealBatch(batch)
-    const bytes = out.copy()
     this.clear()
-    return bytes
+    return out.take()
   }
 
   /** Forgets what was added. */

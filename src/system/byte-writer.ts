@@ -15,11 +15,15 @@ declare global {
   }
 }
 
+const NO_BUFFER = Buffer.alloc(0)
+
 export class ByteWriter {
   /** The bytes; replaced by a larger copy when they no longer fit, so never keep a reference across a write. */
   buffer: Buffer
   /** How many bytes are written; may be set back to undo a write. */
   length: number = 0
+  /** How large the next buffer is to be, after `take`. */
+  #capacityBytes: number = 0
 
   constructor(capacityBytes: number = 4096) {
     this.buffer = Buffer.allocUnsafe(capacityBytes)
@@ -29,7 +33,8 @@ export class ByteWriter {
   reserve(count: number): void {
     const needed = this.length + count
     if (needed <= this.buffer.length) return
-    const larger = Buffer.allocUnsafe(Math.max(needed, this.buffer.length * 2))
+    const capacityBytes = Math.max(needed, this.buffer.length * 2, this.#capacityBytes)
+    const larger = Buffer.allocUnsafe(capacityBytes)
     this.buffer.copy(larger, 0, 0, this.length)
     this.buffer = larger
   }
@@ -68,6 +73,19 @@ export class ByteWriter {
     this.buffer.writeInt32BE(high, this.length)
     this.buffer.writeUInt32BE(value - high * 4294967296, this.length + 4)
     this.length += 8
+  }
+
+  /**
+   * Gives everything away, without a copy where it fills most of the buffer. The next write makes a buffer with room for as
+   * much and an eighth more, so that a writer that rests holds none.
+   */
+  take(): Uint8Array {
+    const { buffer, length } = this
+    const bytes = length * 2 < buffer.length ? this.copy() : buffer.subarray(0, length)
+    this.buffer = NO_BUFFER
+    this.length = 0
+    this.#capacityBytes = length + (length >> 3)
+    return bytes
   }
 
   /** A copy of everything from `start`. */
