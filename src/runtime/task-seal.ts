@@ -26,7 +26,7 @@ export interface TaskSealParts {
 interface SealingStore {
   readonly store: TaskStore
   readonly backend: StateStore
-  /** Kept from commit to commit for its buffer. */
+  /** Kept from commit to commit: it knows how large a batch becomes. */
   readonly changelog: OutputPartition
 }
 
