@@ -5,11 +5,14 @@
  */
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 
+import { lz4Decompress } from './lz4.ts'
+import { snappyDecompress } from './snappy.ts'
+
 /** In the order of the format's codes, 0 to 4. */
 export const COMPRESSIONS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Compression = (typeof COMPRESSIONS)[number]
 
-/** What a writer may choose. */
+/** What a writer may choose; the others are read. */
 export type WriterCompression = 'none' | 'gzip' | 'zstd'
 
 export const decompressedBytesMax: number = 256 * 1024 * 1024
@@ -21,7 +24,18 @@ export function compress(compression: 'gzip' | 'zstd', bytes: Uint8Array): Uint8
 }
 
 /** Throws whatever the codec throws when the bytes are damaged or would become too many. */
-export function decompress(compression: 'gzip' | 'zstd', bytes: Uint8Array): Uint8Array {
-  const options = { maxOutputLength: decompressedBytesMax }
-  return compression === 'gzip' ? gunzipSync(bytes, options) : zstdDecompressSync(bytes, options)
+export function decompress(
+  compression: Exclude<Compression, 'none'>,
+  bytes: Uint8Array,
+): Uint8Array {
+  switch (compression) {
+    case 'gzip':
+      return gunzipSync(bytes, { maxOutputLength: decompressedBytesMax })
+    case 'zstd':
+      return zstdDecompressSync(bytes, { maxOutputLength: decompressedBytesMax })
+    case 'lz4':
+      return lz4Decompress(bytes, decompressedBytesMax)
+    case 'snappy':
+      return snappyDecompress(bytes, decompressedBytesMax)
+  }
 }

@@ -8,7 +8,7 @@ import { asBuffer, readInt64 } from '#system'
 import { Buffer } from 'node:buffer'
 
 import { COMPRESSIONS, decompress } from './compression.ts'
-import { LogError, type TopicPartition } from './log.ts'
+import type { LogError, TopicPartition } from './log.ts'
 import {
   ATTRIBUTES_AT,
   BASE_TIMESTAMP_AT,
@@ -163,12 +163,6 @@ export class RecordCursor implements RawRecord {
       return
     }
     if (compression === undefined) throw this.#corrupt(`compression ${code} does not exist`)
-    if (compression === 'snappy' || compression === 'lz4') {
-      const { topic, partition } = this.#place
-      const at = { topic, partition, offset: this.#baseOffset }
-      const where = `${topic}-${partition} at offset ${at.offset}`
-      throw new LogError('LOG_REFUSED', `${where}: this build does not read ${compression}`, { at })
-    }
     try {
       this.buffer = asBuffer(decompress(compression, batch.subarray(BATCH_HEADER_BYTES)))
     } catch (cause) {

@@ -49,8 +49,3 @@ export function batchOf(vector: GoldenVector): { batch: GoldenBatch; bytes: Buff
 
 export const vectors: readonly GoldenVector[] =
   await golden<readonly GoldenVector[]>('record-batches')
-
-/** The vectors in a compression that this build reads: 50 of 69. */
-export const readable: readonly GoldenVector[] = vectors.filter(({ batches }) =>
-  batches.every(({ compression }) => ['none', 'gzip', 'zstd'].includes(compression)),
-)

@@ -1,0 +1,144 @@
+/** The codecs by themselves, against another implementation; the vectors of Kafka are in `record-batch.test.ts`. */
+import { compressionsAlgorithms } from '@platformatic/kafka'
+import { describe, expect, test } from 'bun:test'
+import { Buffer } from 'node:buffer'
+
+import { decompress, decompressedBytesMax } from './compression.ts'
+import { coded } from './log.contract/harness.ts'
+import { lz4Decompress } from './lz4.ts'
+import { snappyDecompress } from './snappy.ts'
+
+const frame = (block: Buffer): Buffer => {
+  const size = Buffer.alloc(4)
+  size.writeUInt32BE(block.length)
+  return Buffer.concat([size, block])
+}
+/** What Java's clients put around snappy blocks. */
+const xerial = (...blocks: readonly Buffer[]): Buffer =>
+  Buffer.concat([Buffer.from('82534e415050590000000001' + '00000001', 'hex'), ...blocks.map(frame)])
+const LZ4_HEAD = Buffer.from('04224d186040' + '82', 'hex')
+const LZ4_END = Buffer.alloc(4)
+const lz4Block = (block: Buffer, plain: boolean = false): Buffer => {
+  const size = Buffer.alloc(4)
+  size.writeUInt32LE(plain ? block.length + 0x80000000 : block.length)
+  return Buffer.concat([size, block])
+}
+
+/** Texts that repeat near and far, and bytes that do not repeat. */
+function samples(): readonly Buffer[] {
+  const words = Array.from({ length: 30_000 }, (_, n) => `item-${(n * 7919) % 613} `)
+  const noise = Buffer.alloc(70_000)
+  let state = 1
+  for (let n = 0; n < noise.length; n += 1) noise[n] = (state = Math.imul(state, 48_271)) >>> 24
+  return [
+    Buffer.alloc(0),
+    Buffer.from('a'),
+    Buffer.from('ab'.repeat(50)),
+    Buffer.alloc(300_000, 'x'),
+    Buffer.from(words.join('')),
+    noise,
+    Buffer.concat([noise, Buffer.alloc(5_000), noise]),
+  ]
+}
+
+describe.each(['snappy', 'lz4'] as const)('%s', (name) => {
+  const compress = (bytes: Buffer): Buffer => compressionsAlgorithms[name].compressSync(bytes)
+
+  test('gives back what another implementation has compressed', () => {
+    for (const sample of samples()) {
+      expect(Buffer.from(decompress(name, compress(sample))).equals(sample)).toBe(true)
+    }
+  })
+
+  test('cut short at any length, or longer by a byte, is damaged', () => {
+    const compressed = compress(
+      Buffer.from('one two three one two three four five one two '.repeat(9)),
+    )
+    for (let length = 0; length < compressed.length; length += 1) {
+      expect(() => decompress(name, compressed.subarray(0, length))).toThrow(
+        coded('LOG_CORRUPT') as Error,
+      )
+    }
+    expect(() => decompress(name, Buffer.concat([compressed, Buffer.alloc(1)]))).toThrow(
+      coded('LOG_CORRUPT') as Error,
+    )
+  })
+
+  test('goes on working after it met damage', () => {
+    const sample = Buffer.from('x'.repeat(1_000))
+    const compressed = compress(sample)
+    let damaged = 0
+    for (let at = 0; at < compressed.length; at += 1) {
+      const mutated = Buffer.from(compressed)
+      mutated[at] = (mutated[at] as number) ^ 0xff
+      try {
+        decompress(name, mutated)
+      } catch {
+        damaged += 1
+      }
+      expect(Buffer.from(decompress(name, compressed)).equals(sample)).toBe(true)
+    }
+    expect(damaged).toBeGreaterThan(3)
+  })
+})
+
+describe('more than the limit is refused before room is made for it', () => {
+  const limit = 1_000
+  const corrupt = coded('LOG_CORRUPT') as Error
+
+  test('snappy: a block that says so, or blocks that together do', () => {
+    const block = compressionsAlgorithms.snappy.compressSync(Buffer.alloc(600, 'x'))
+    expect(snappyDecompress(block, limit)).toHaveLength(600)
+    expect(() => snappyDecompress(block, 599)).toThrow(corrupt)
+    expect(snappyDecompress(xerial(block, block), 1_200)).toHaveLength(1_200)
+    expect(() => snappyDecompress(xerial(block, block), limit)).toThrow(corrupt)
+    // 4 GB from nine bytes.
+    const liar = Buffer.from('ffffffff0f' + '0061' + '1501', 'hex')
+    expect(() => snappyDecompress(liar, decompressedBytesMax)).toThrow(corrupt)
+  })
+
+  test('lz4: blocks are measured first', () => {
+    const block = Buffer.from('1f6101' + '00' + 'ff'.repeat(20) + '00' + '1062', 'hex')
+    const bomb = Buffer.concat([LZ4_HEAD, lz4Block(block), LZ4_END])
+    expect(lz4Decompress(bomb, 10_000).length).toBeGreaterThan(20 * 255)
+    expect(() => lz4Decompress(bomb, limit)).toThrow(corrupt)
+  })
+
+  test('gzip and zstd: what 300 MB of zeros become', () => {
+    const zeros = new Uint8Array(300 * 1024 * 1024)
+    expect(() => decompress('gzip', Bun.gzipSync(zeros))).toThrow()
+    expect(() => decompress('zstd', Bun.zstdCompressSync(zeros))).toThrow()
+  })
+})
+
+describe('the format as it is told', () => {
+  test('snappy: literal and copy, bare and framed', () => {
+    const block = Buffer.from('0a' + '0061' + '1501', 'hex')
+    expect(Buffer.from(decompress('snappy', block)).toString()).toBe('a'.repeat(10))
+    expect(Buffer.from(decompress('snappy', xerial(block, block))).toString()).toBe('a'.repeat(20))
+  })
+
+  test('lz4: sequences, a block as it is, and a copy from the block before', () => {
+    const first = Buffer.from('19610100' + '1062', 'hex')
+    const plain = Buffer.from('cd')
+    // No literal, 4 bytes from 5 back, then a literal.
+    const linked = Buffer.from('000500' + '1065', 'hex')
+    const bytes = [LZ4_HEAD, lz4Block(first), lz4Block(plain, true), lz4Block(linked), LZ4_END]
+    const text = Buffer.from(decompress('lz4', Buffer.concat(bytes))).toString()
+    expect(text).toBe(`${'a'.repeat(14)}bcd` + 'aabc' + 'e')
+  })
+
+  test('lz4: content size and checksums may be there', () => {
+    const head = Buffer.from('04224d18' + '7c40' + '0f00000000000000' + '00', 'hex')
+    const block = Buffer.from('19610100' + '1062', 'hex')
+    const checksum = Buffer.alloc(4)
+    const bytes = [head, lz4Block(block), checksum, LZ4_END, checksum]
+    expect(decompress('lz4', Buffer.concat(bytes))).toHaveLength(15)
+  })
+
+  test('a copy from before the beginning is damage', () => {
+    expect(() => decompress('snappy', Buffer.from('0a' + '0061' + '1502', 'hex'))).toThrow('before')
+    const bytes = [LZ4_HEAD, lz4Block(Buffer.from('19610200' + '1062', 'hex')), LZ4_END]
+    expect(() => decompress('lz4', Buffer.concat(bytes))).toThrow('before')
+  })
+})
