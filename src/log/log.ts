@@ -209,6 +209,7 @@ export interface JoinOptions {
 
 export interface GroupDescription {
   readonly groupId: string
+  /** −1 where the log does not tell: Kafka does not for groups of others, nor for ours while they are empty or rebalance. */
   readonly generation: number
   readonly state: 'empty' | 'rebalancing' | 'stable'
   readonly members: readonly {
