@@ -8,17 +8,33 @@
  *     __streams.errors.message     its text                 __streams.errors.partition   3
  *     __streams.errors.stacktrace  its stack                __streams.errors.offset      1207
  *
- * A record that with these would be too large for the log leaves its value out, which `millrace-value-bytes` then tells.
+ * What with these would be too large for its topic is cut until it fits, and says how much there was: first the value
+ * (`millrace-value-bytes`), then the stack, the record's own headers (`millrace-headers`, how many) and the key
+ * (`millrace-key-bytes`).
  */
 import { Buffer } from 'node:buffer'
-import { LogError, type RawRecord, type RecordHeaders, type TopicPartition } from '#log'
+import {
+  LogError,
+  type RawRecord,
+  type RecordHeader,
+  type RecordHeaders,
+  type TopicPartition,
+} from '#log'
 import type { TaskCollector } from './record-collector.ts'
 
 export const ERROR_HEADER_PREFIX = '__streams.errors.'
 export const VALUE_BYTES_HEADER = 'millrace-value-bytes'
+const KEY_BYTES_HEADER = 'millrace-key-bytes'
+const HEADERS_HEADER = 'millrace-headers'
+
+/** A batch of one record takes no more than this beside key, value and headers. */
+const FRAME_BYTES = 96
+/** Lengths of a header's name and value. */
+const HEADER_FRAME_BYTES = 10
 
 /** What user code puts into a message has no bounds of its own. */
 const TEXT_LENGTH_MAX = 4096
+const SHORT_TEXT_LENGTH_MAX = 128
 
 export function addDeadLetter(
   collector: TaskCollector,
@@ -30,30 +46,79 @@ export function addDeadLetter(
   const { buffer, keyStart, keyEnd, valueStart, valueEnd, timestampMs } = record
   const key = keyStart < 0 ? null : buffer.subarray(keyStart, keyEnd)
   const value = valueStart < 0 ? null : buffer.subarray(valueStart, valueEnd)
-  const headers = [...record.headers(), ...errorHeaders(origin, record.offset, error)]
+  const own = record.headers()
+  const headers = [...own, ...errorHeaders(origin, record.offset, error, TEXT_LENGTH_MAX)]
   try {
     collector.add(topic, timestampMs, key, value, headers)
   } catch (failure) {
-    const isTooLarge = failure instanceof LogError && failure.code === 'RECORD_TOO_LARGE'
-    if (!isTooLarge || value === null) throw failure
-    const bytes = Buffer.from(String(value.length))
-    collector.add(topic, timestampMs, key, null, [...headers, [VALUE_BYTES_HEADER, bytes]])
+    if (!(failure instanceof LogError && failure.code === 'RECORD_TOO_LARGE')) throw failure
+    const short = errorHeaders(origin, record.offset, error, SHORT_TEXT_LENGTH_MAX)
+    const bytesMax = collector.batchBytesMax(topic)
+    const cut =
+      withValueCut({ key, value, headers }, bytesMax) ??
+      withAllCut({ key, value, headers: short }, own.length, bytesMax)
+    collector.add(topic, timestampMs, cut.key, cut.value, cut.headers)
   }
 }
 
-function errorHeaders(origin: TopicPartition, offset: number, error: unknown): RecordHeaders {
+interface Letter {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: RecordHeaders
+}
+
+/** Undefined if it would not fit with the shortest value either. */
+function withValueCut({ key, value, headers }: Letter, bytesMax: number): Letter | undefined {
+  const told = [...headers, lengthHeader(VALUE_BYTES_HEADER, value?.length ?? 0)]
+  const room = bytesMax - FRAME_BYTES - headerBytes(told) - (key?.length ?? 0)
+  if (room < 0) return undefined
+  return { key, value: value?.subarray(0, room) ?? null, headers: told }
+}
+
+/** `headers`: only those that tell of the error, shortened. Too large still where a topic takes next to nothing. */
+function withAllCut({ key, value, headers }: Letter, ownHeaders: number, bytesMax: number): Letter {
+  const told = [
+    ...headers,
+    lengthHeader(HEADERS_HEADER, ownHeaders),
+    lengthHeader(KEY_BYTES_HEADER, key?.length ?? 0),
+    lengthHeader(VALUE_BYTES_HEADER, value?.length ?? 0),
+  ]
+  const room = Math.max(0, bytesMax - FRAME_BYTES - headerBytes(told))
+  const cutKey = key?.subarray(0, room) ?? null
+  const left = room - (cutKey?.length ?? 0)
+  return { key: cutKey, value: value?.subarray(0, left) ?? null, headers: told }
+}
+
+function headerBytes(headers: RecordHeaders): number {
+  return headers.reduce(
+    (sum, [name, value]) =>
+      sum + HEADER_FRAME_BYTES + Buffer.byteLength(name) + (value?.length ?? 0),
+    0,
+  )
+}
+
+function lengthHeader(name: string, length: number): RecordHeader {
+  return [name, Buffer.from(String(length))]
+}
+
+function errorHeaders(
+  origin: TopicPartition,
+  offset: number,
+  error: unknown,
+  textLengthMax: number,
+): RecordHeaders {
   const { name, message, stack } = describeError(error)
   const texts = {
     exception: name,
     message,
-    stacktrace: stack,
+    stacktrace: textLengthMax < TEXT_LENGTH_MAX ? undefined : stack,
     topic: origin.topic,
     partition: String(origin.partition),
     offset: String(offset),
   }
   return Object.entries(texts).map(([part, text]) => [
     `${ERROR_HEADER_PREFIX}${part}`,
-    text === undefined ? null : Buffer.from(text.slice(0, TEXT_LENGTH_MAX)),
+    text === undefined ? null : Buffer.from(text.slice(0, textLengthMax)),
   ])
 }
 

@@ -16,6 +16,7 @@ import {
   type TopologySource,
 } from './streams-options.ts'
 import { DEFAULT_TASK_OPTIONS } from './task-options.ts'
+import type { LogTopics } from './topics.ts'
 import { hostHere, type WorkerHost } from './worker-host.ts'
 import type { WorkerSetup } from './worker-setup.ts'
 import { takePool } from './worker-pool.ts'
@@ -23,7 +24,7 @@ import { takePool } from './worker-pool.ts'
 export interface Hosting {
   readonly source: TopologySource
   readonly topology: Topology
-  readonly partitionCounts: ReadonlyMap<string, number>
+  readonly topics: LogTopics
   readonly options: StreamsOptions
   readonly machine: Machine
   readonly folder: InstanceFolder | undefined
@@ -37,14 +38,14 @@ export interface Hosted {
 }
 
 export function hostWorkers(hosting: Hosting): Hosted {
-  const { source, topology, partitionCounts, options, machine, folder, onState } = hosting
+  const { source, topology, topics, options, machine, folder, onState } = hosting
   const { log, backend, workers = 1 } = options
   const instanceId = options.instanceId ?? folder?.instanceId ?? machine.random.uuid()
   const remember = (positions: Readonly<Record<string, number>>): void =>
     folder?.remember(positions)
   const isKept = options.instanceId !== undefined || folder !== undefined
-  const stores = cachingStoresOf(topology, partitionCounts)
-  const common = { ...commonSetup(options, stores), partitionCounts, instanceId }
+  const stores = cachingStoresOf(topology, topics.partitionCounts)
+  const common = { ...commonSetup(options, stores), ...topics, instanceId }
   const setupOf = (worker: number): typeof common & Identity => ({
     ...common,
     worker,

@@ -10,8 +10,9 @@ import type { JournalWriter } from './journal.ts'
 import type { TaskCollector } from './record-collector.ts'
 import type { UpstreamTimes } from './upstream-times.ts'
 
-/** A journal record stays well below what a batch takes. */
+/** A journal record stays well below what a batch takes: between two looks it grows. */
 const JOURNAL_BYTES_MAX = 400_000
+const JOURNAL_SHARE = 0.4
 
 export interface OpenLayerParts {
   readonly pipeline: PipelineApi
@@ -20,6 +21,8 @@ export interface OpenLayerParts {
   readonly upstreams: readonly UpstreamTimes[]
   readonly stores: readonly TaskStore[]
   readonly bytesMax: number
+  /** The largest batch of the journal's topic. */
+  readonly journalBatchBytesMax: number
 }
 
 export class OpenLayer {
@@ -29,17 +32,20 @@ export class OpenLayer {
   readonly #upstreams: readonly UpstreamTimes[]
   readonly #stores: readonly TaskStore[]
   readonly #bytesMax: number
+  readonly #journalBytesMax: number
   /** Memory of the stores right after the layer was opened: what came since is the layer. */
   #storeBytesAtOpen: number = 0
   #streamTimeAtSavepointMs: number = -1
 
-  constructor({ pipeline, collector, journal, upstreams, stores, bytesMax }: OpenLayerParts) {
+  constructor(parts: OpenLayerParts) {
+    const { pipeline, collector, journal, upstreams, stores, bytesMax } = parts
     this.#pipeline = pipeline
     this.#collector = collector
     this.#journal = journal
     this.#upstreams = upstreams
     this.#stores = stores
     this.#bytesMax = bytesMax
+    this.#journalBytesMax = Math.min(JOURNAL_BYTES_MAX, parts.journalBatchBytesMax * JOURNAL_SHARE)
   }
 
   /** A fresh layer, over inputs at these positions. */
@@ -58,7 +64,7 @@ export class OpenLayer {
   get isFull(): boolean {
     const storeBytes = this.#storeBytes() - this.#storeBytesAtOpen
     if (storeBytes + this.#collector.bytes > this.#bytesMax) return true
-    return this.#journal.bytes > JOURNAL_BYTES_MAX
+    return this.#journal.bytes > this.#journalBytesMax
   }
 
   savepoint(): void {

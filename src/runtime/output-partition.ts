@@ -13,7 +13,7 @@ import {
   type RecordHeaders,
 } from '#log'
 
-/** A batch is finished when it is this large: big enough to be cheap, small enough for every broker. */
+/** A batch is finished when it is this large, or as large as its topic takes: big enough to be cheap. */
 const SPLIT_BYTES = 500_000
 
 export class OutputPartition {
@@ -22,6 +22,8 @@ export class OutputPartition {
   /** The savepoint that this partition has written since: which marks below are in force. */
   savepoint: number = -1
 
+  readonly #bytesMax: number
+  readonly #splitBytes: number
   readonly #writer: RecordBatchWriter = new RecordBatchWriter()
   readonly #finished: Append[] = []
   #finishedBytes: number = 0
@@ -30,9 +32,12 @@ export class OutputPartition {
   #markBytes: number = 0
   #markTimeMs: number = 0
 
-  constructor(topic: string, partition: number) {
+  /** `bytesMax`: the largest batch that the topic takes. */
+  constructor(topic: string, partition: number, bytesMax: number = BATCH_BYTES_MAX) {
     this.topic = topic
     this.partition = partition
+    this.#bytesMax = bytesMax
+    this.#splitBytes = Math.min(SPLIT_BYTES, bytesMax)
   }
 
   get bytes(): number {
@@ -70,7 +75,7 @@ export class OutputPartition {
     }
   }
 
-  /** RECORD_TOO_LARGE, and the record is not there, if the log would never take it. */
+  /** RECORD_TOO_LARGE, and the record is not there, if the topic would never take it. */
   add<K, V>(
     timestampMs: number,
     key: K | null,
@@ -82,18 +87,18 @@ export class OutputPartition {
     const writer = this.#writer
     const { count, sizeBytes, maxTimestampMs } = writer
     writer.addWith(timestampMs, key, keySerde, value, valueSerde, headers)
-    if (writer.sizeBytes < SPLIT_BYTES) return
-    if (writer.sizeBytes <= BATCH_BYTES_MAX) {
+    if (writer.sizeBytes < this.#splitBytes) return
+    if (writer.sizeBytes <= this.#bytesMax) {
       this.#finish()
       return
     }
-    const recordBytes = writer.sizeBytes - sizeBytes
+    const batchBytes = writer.sizeBytes
     writer.truncate(count, sizeBytes, maxTimestampMs)
     if (count === 0) {
       throw new LogError(
         'RECORD_TOO_LARGE',
-        `a record of ${recordBytes} bytes for ${this.topic}-${this.partition}: ` +
-          `${BATCH_BYTES_MAX} is the most that a batch takes`,
+        `a record for ${this.topic}-${this.partition} makes a batch of ${batchBytes} bytes alone; ` +
+          `the topic takes ${this.#bytesMax} (max.message.bytes)`,
         { at: { topic: this.topic, partition: this.partition } },
       )
     }

@@ -4,13 +4,13 @@
  *
  * Invariant: the same calls give the same bytes in the same partitions, on every machine and after every restart.
  */
-import { partitionFor, type Append, type Encodes, type RecordHeaders } from '#log'
+import { BATCH_BYTES_MAX, partitionFor, type Append, type Encodes, type RecordHeaders } from '#log'
 import { ByteWriter } from '#system'
 import { topicNameOnLog, TopologyError, type RecordCollector, type Serde } from '#topology'
 import { OutputPartition } from './output-partition.ts'
 import type { TaskIdentity } from './task-contract.ts'
 import { TaskError } from './task-error.ts'
-import type { PartitionCounts } from './task-options.ts'
+import { DEFAULT_BATCH_LIMITS, type BatchLimits, type PartitionCounts } from './task-options.ts'
 import { timeHeaders } from './time-record.ts'
 
 export const plainBytes: Encodes<Uint8Array> = { write: (bytes, target) => target.bytes(bytes) }
@@ -27,6 +27,7 @@ interface OutputTopic {
 export class TaskCollector implements RecordCollector {
   readonly #identity: TaskIdentity
   readonly #partitionCounts: PartitionCounts
+  readonly #batchLimits: BatchLimits
   /** By the topic's name in the topology and on the log alike. */
   readonly #topics: Map<string, OutputTopic> = new Map()
   readonly #outputs: OutputPartition[] = []
@@ -35,9 +36,14 @@ export class TaskCollector implements RecordCollector {
   readonly #key: ByteWriter = new ByteWriter(256)
   #savepoint: number = 0
 
-  constructor(identity: TaskIdentity, partitionCounts: PartitionCounts) {
+  constructor(
+    identity: TaskIdentity,
+    partitionCounts: PartitionCounts,
+    batchLimits: BatchLimits = DEFAULT_BATCH_LIMITS,
+  ) {
     this.#identity = identity
     this.#partitionCounts = partitionCounts
+    this.#batchLimits = batchLimits
   }
 
   collect<K, V>(
@@ -78,6 +84,11 @@ export class TaskCollector implements RecordCollector {
     const output = this.#topics.get(topic) ?? this.#openTopic(topic)
     const own = this.#touch(output, this.#identity.partition % output.partitions.length)
     own.add(timestampMs, key, plainBytes, value, plainBytes, headers)
+  }
+
+  /** The largest batch that a topic takes, by its name on the log. */
+  batchBytesMax(topic: string): number {
+    return this.#batchLimits.get(topic) ?? BATCH_BYTES_MAX
   }
 
   /** Bytes waiting for the next commit. */
@@ -150,7 +161,10 @@ export class TaskCollector implements RecordCollector {
       const message = `task ${taskId} writes to ${name}, which does not exist on the log: create it`
       throw new TaskError('TOPIC_MISSING', message, { taskId })
     }
-    const partitions = Array.from({ length: count }, (_, n) => new OutputPartition(name, n))
+    const partitions = Array.from(
+      { length: count },
+      (_, n) => new OutputPartition(name, n, this.batchBytesMax(name)),
+    )
     const output = { partitions, partitionOfKey: new Map<string, number>() }
     this.#topics.set(topic, output)
     this.#outputs.push(...partitions)

@@ -56,6 +56,7 @@ async function unloggedStandby(): Promise<{
     groupId: 'app',
     backends: { for: () => Promise.resolve(backend) },
     partitionCounts: new Map([['words', 1]]),
+    batchLimits: new Map(),
     taskOptions: DEFAULT_TASK_OPTIONS,
     limits: DEFAULT_LIMITS,
     machine: machineOf({ clock }),

@@ -18,7 +18,7 @@ import type { RestoreMetrics } from './streams-metrics.ts'
 import type { Machine, StreamsLimits } from './streams-options.ts'
 import type { TaskIdentity } from './task-contract.ts'
 import { TaskError } from './task-error.ts'
-import type { PartitionCounts, TaskOptions } from './task-options.ts'
+import type { BatchLimits, PartitionCounts, TaskOptions } from './task-options.ts'
 import { Task } from './task.ts'
 
 export interface RecoverySetup {
@@ -26,6 +26,7 @@ export interface RecoverySetup {
   readonly groupId: string
   readonly backends: StoreBackends
   readonly partitionCounts: PartitionCounts
+  readonly batchLimits: BatchLimits
   readonly taskOptions: TaskOptions
   readonly limits: StreamsLimits
   readonly machine: Machine
@@ -207,13 +208,14 @@ export class Recovery {
   }
 
   async #build({ stores }: OpenedTask): Promise<Task> {
-    const { partitionCounts, taskOptions, machine } = this.#setup
+    const { partitionCounts, batchLimits, taskOptions, machine } = this.#setup
     const backends = new Map<string, StateStore>()
     for (const [name, { store }] of stores) backends.set(name, store)
     const task = new Task({
       identity: this.identity,
       stores: backends,
       partitionCounts,
+      batchLimits,
       options: taskOptions,
       wallClockMs: () => machine.clock.nowMs(),
       observer: machine.observer,

@@ -22,7 +22,7 @@ import {
 } from './streams-options.ts'
 import { nextStreamsState, type StreamsState } from './streams-state.ts'
 import { writeTopologyRecord } from './topology-record.ts'
-import { prepareTopics } from './topics.ts'
+import { prepareTopics, type LogTopics } from './topics.ts'
 
 /** How far an input partition of the application is behind. */
 export interface InputLag extends TopicPartition {
@@ -49,7 +49,7 @@ export class Streams {
   readonly #listeners = new Map<keyof StreamsEvents, Set<Listener>>()
   readonly #workerStates = new Map<number, 'rebalancing' | 'running'>()
   #topology: Topology | undefined
-  #counts: ReadonlyMap<string, number> = new Map()
+  #topics: LogTopics = { partitionCounts: new Map(), batchLimits: new Map() }
   #folder: InstanceFolder | undefined
   #hosted: Hosted = NOTHING_HOSTED
   #lastMetrics: StreamsMetrics = NO_METRICS
@@ -120,7 +120,7 @@ export class Streams {
     return queryHandle(
       {
         topology: this.#known(),
-        partitionCounts: this.#counts,
+        partitionCounts: this.#topics.partitionCounts,
         ask: async (question) => {
           const replies = await Promise.all(this.#hosted.hosts.map((host) => host.ask(question)))
           return replies.flat()
@@ -137,7 +137,7 @@ export class Streams {
     const topology = this.#known()
     const topics = topology.subTopologies.flatMap((sub) => inputTopicsOf(topology, sub))
     const places = [...new Set(topics)].flatMap((topic) =>
-      Array.from({ length: this.#counts.get(topic) ?? 0 }, (_, partition) => ({
+      Array.from({ length: this.#topics.partitionCounts.get(topic) ?? 0 }, (_, partition) => ({
         topic,
         partition,
       })),
@@ -179,14 +179,14 @@ export class Streams {
       const { random } = this.#machine
       this.#folder = await takeInstanceFolder(stateDir, topology.applicationId, random)
     }
-    this.#counts = await prepareTopics(log, topology, createTopics)
+    this.#topics = await prepareTopics(log, topology, createTopics)
     await writeTopologyRecord(log, topology, this.#machine.clock)
     for (let worker = 0; worker < workers; worker += 1)
       this.#workerStates.set(worker, 'rebalancing')
     this.#hosted = hostWorkers({
       source: this.#source,
       topology,
-      partitionCounts: this.#counts,
+      topics: this.#topics,
       options: this.#options,
       machine: this.#machine,
       folder: this.#folder,

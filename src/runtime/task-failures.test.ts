@@ -241,18 +241,6 @@ describe('a record is a savepoint (R15)', () => {
     expect(String(error)).toContain('store table')
   })
 
-  test('a dead letter that would be too large leaves its value out, and says so', async () => {
-    const rig = new TaskRig(withFailures, { ...oneInput, batchRecords: 1 })
-    const task = await rig.task(0, 0)
-    rig.append('a', 0, at(1, `bad ${'x'.repeat(1_048_000)}`), at(2, 'u'))
-    rig.run(task)
-    await rig.commit(task)
-    expect(rig.values('out')).toEqual(['u'])
-    const [letter] = rig.records('app-dead-letters', 0)
-    expect(letter).toMatchObject({ key: 'k', value: null })
-    expect(letter?.headers.at(-1)).toEqual(['millrace-value-bytes', Buffer.from('1048004')])
-  })
-
   test('outputs are split into batches of about half a megabyte', async () => {
     const topology = topologyOf([{ nodes: [source('a'), sink(['a'])] }])
     const rig = new TaskRig(topology, oneInput)

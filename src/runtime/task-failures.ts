@@ -53,7 +53,12 @@ export class TaskFailures {
     const applicationId = this.#applicationId
     const topic = deadLetterTopicOf(applicationId)
     this.#collector.savepoint()
-    addDeadLetter(this.#collector, topic, head.input, head.raw, error)
+    try {
+      addDeadLetter(this.#collector, topic, head.input, head.raw, error)
+    } catch (failure) {
+      const text = `${where}: ${message}; and its dead letter: ${describeError(failure).message}`
+      throw new TaskError(code, text, options)
+    }
     this.#observer({
       kind: 'dead-letter',
       applicationId,

@@ -35,11 +35,19 @@ export interface PartitionCounts {
   get(topic: string): number | undefined
 }
 
+/** The largest batch of a topic (`max.message.bytes`) by its name on the log, where the topic says one. */
+export interface BatchLimits {
+  get(topic: string): number | undefined
+}
+
+export const DEFAULT_BATCH_LIMITS: BatchLimits = new Map<string, number>()
+
 export interface TaskSetup {
   readonly identity: TaskIdentity
   /** Every store of the sub-topology, open, restored, its header checked. */
   readonly stores: ReadonlyMap<string, StateStore>
   readonly partitionCounts: PartitionCounts
+  readonly batchLimits?: BatchLimits
   readonly options: TaskOptions
   readonly wallClockMs: () => number
   readonly observer?: Observer

@@ -37,6 +37,7 @@ export class TaskSeal {
   readonly #stores: readonly SealingStore[]
 
   constructor({ identity, stores, wallClockMs }: TaskSetup, parts: TaskSealParts) {
+    const { collector } = parts
     this.#taskId = identity.taskId
     this.#wallClockMs = wallClockMs
     this.#parts = parts
@@ -45,7 +46,9 @@ export class TaskSeal {
       const backend = stores.get(spec.name)
       assert(store !== undefined && backend !== undefined, `${spec.name} is a store of the task`)
       const topic = changelogTopicOf(identity.topology, spec)
-      return { store, backend, changelog: new OutputPartition(topic, identity.partition) }
+      const bytesMax = collector.batchBytesMax(topic)
+      const changelog = new OutputPartition(topic, identity.partition, bytesMax)
+      return { store, backend, changelog }
     })
   }
 

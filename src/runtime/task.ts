@@ -15,14 +15,14 @@ import {
 } from '#log'
 import type { TaskStore } from '#state'
 import { assert, noObserver } from '#system'
-import { createPipeline, type PipelineApi, type TimeWindow } from '#topology'
+import type { PipelineApi, TimeWindow } from '#topology'
 import { journalTopicOf, lateTopicOf } from './internal-names.ts'
 import { JournalWriter } from './journal.ts'
 import { LateRecords } from './late-records.ts'
 import { OpenLayer } from './open-layer.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { TaskCollector } from './record-collector.ts'
-import { isBufferFull, isUsersError } from './record-queue.ts'
+import { isUsersError } from './record-queue.ts'
 import type { ProgressOf, SealedTask, StepResult, TaskApi, TaskState } from './task-contract.ts'
 import type { TaskErrorCode } from './task-error.ts'
 import { TaskFailures, betweenRecords, tooFarAhead } from './task-failures.ts'
@@ -30,6 +30,7 @@ import { taskInputs, type TaskInput } from './task-input.ts'
 import { TaskLifecycle } from './task-lifecycle.ts'
 import type { ErrorPolicy, TaskSetup } from './task-options.ts'
 import { TaskSeal } from './task-seal.ts'
+import { createTaskPipeline } from './task-pipeline.ts'
 import { taskStoresOf } from './task-stores.ts'
 import { TaskTimes } from './task-times.ts'
 import { Ticker } from './ticker.ts'
@@ -67,14 +68,14 @@ export class Task implements TaskApi {
   #isSealed: boolean = false
 
   constructor(setup: TaskSetup) {
-    const { identity, partitionCounts, options, wallClockMs } = setup
+    const { identity, partitionCounts, batchLimits, options } = setup
     const { applicationId, topology, subTopology, partition, taskId } = identity
     this.#setup = setup
     this.taskId = taskId
     this.#lifecycle = new TaskLifecycle(applicationId, taskId, setup.observer ?? noObserver)
     this.stores = taskStoresOf(subTopology.stores, setup.stores, options)
     this.#place = { partition, offset: -1, headers: NO_HEADERS }
-    this.#collector = new TaskCollector(identity, partitionCounts)
+    this.#collector = new TaskCollector(identity, partitionCounts, batchLimits)
     this.#failures = new TaskFailures(setup, this.#collector)
 
     const { queues, upstreams } = taskInputs(identity, partitionCounts, () => this.#pipeline)
@@ -88,11 +89,7 @@ export class Task implements TaskApi {
     if (topology.compatibility === undefined || partitionCounts.get(lateTopic) !== undefined) {
       this.#late = new LateRecords(lateTopic, subTopology, this.#collector)
     }
-    this.#pipeline = createPipeline(topology, subTopology, {
-      applicationId,
-      taskId,
-      partition,
-      wallClockMs,
+    this.#pipeline = createTaskPipeline(setup, {
       stores: this.stores,
       collector: this.#collector,
       dropped: () => {
@@ -102,17 +99,6 @@ export class Task implements TaskApi {
       requestCommit: () => {
         this.commitRequested = true
       },
-      windowsClosed: () => setup.failpoint?.('runtime:window-close'),
-      freezeValues: options.freezeValues,
-      ...(topology.compatibility !== undefined &&
-        options.onProcessingError === 'skip' && {
-          passOver: (_node: string, error: unknown) => {
-            const isPassedOver = isUsersError(error) && !isBufferFull(error)
-            if (isPassedOver) this.#dropped += 1
-            return isPassedOver
-          },
-        }),
-      ...(setup.timestampExtractor && { timestampExtractor: setup.timestampExtractor }),
     })
     if (Ticker.isWanted(subTopology.sources)) {
       this.#ticker = new Ticker(this.#queues, subTopology.sources, this.#pipeline, this.#upstreams)
@@ -124,6 +110,9 @@ export class Task implements TaskApi {
       upstreams: this.#upstreams,
       stores: [...this.stores.values()],
       bytesMax: options.layerBytesMax,
+      journalBatchBytesMax: this.#collector.batchBytesMax(
+        journalTopicOf(applicationId, subTopology.number),
+      ),
     })
     this.#times = new TaskTimes({
       taskId,

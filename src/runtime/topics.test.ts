@@ -31,7 +31,7 @@ const CREATED = ['orders', 'totals'].map((name) => ({ topic: name, partitions: 3
 describe('the topics of an application', () => {
   test('have Kafka Streams’ names, settings and partition counts (3.4), and ours beside them', async () => {
     const log = createMemoryLog()
-    const counts = await prepareTopics(log, topology(), CREATED)
+    const { partitionCounts: counts } = await prepareTopics(log, topology(), CREATED)
     const described = await log.describeTopics()
     const owned = described.filter((description) => description.topic.startsWith('shop-'))
     expect(

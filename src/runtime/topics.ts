@@ -1,7 +1,7 @@
 /**
  * The topics of an application: which must be there, which are made, with how many partitions and Kafka Streams' settings.
  *
- * Invariant: when this has resolved every topic that a task reads or writes exists, and its partition count is known.
+ * Invariant: when this has resolved every topic that a task reads or writes exists, and how it is on the log is known.
  */
 import { LogError, type Log, type TopicSpec } from '#log'
 import {
@@ -24,20 +24,26 @@ import type { PartitionCounts } from './task-options.ts'
 const DELETE_RETENTION_MS = 7 * 86_400_000
 const KEPT = { 'cleanup.policy': 'delete', 'retention.ms': '-1' }
 
-/** Partition counts of every topic on the log, by name. */
+/** What tasks need to know of every topic on the log, by its name there. */
+export interface LogTopics {
+  readonly partitionCounts: ReadonlyMap<string, number>
+  /** Only of topics that say one. */
+  readonly batchLimits: ReadonlyMap<string, number>
+}
+
 export async function prepareTopics(
   log: Log,
   topology: Topology,
   createTopics: readonly TopicSpec[] = [],
-): Promise<ReadonlyMap<string, number>> {
+): Promise<LogTopics> {
   if (createTopics.length > 0) await log.createTopics(createTopics)
-  const outside = await countsOf(log)
+  const { partitionCounts: outside } = await topicsOn(log)
   refuseMissing(topology, outside)
   // Internal topics go by their short names until they are created.
   const internal = internalPartitions(topology, outside)
   checkCoPartitioning(topology, new Map([...outside, ...internal]))
   await log.createTopics(ownedTopics(topology, outside, internal))
-  return countsOf(log)
+  return topicsOn(log)
 }
 
 /** Every topic that the program names outside of what it owns; what it chooses record by record is not known. */
@@ -56,9 +62,15 @@ export function outsideTopics(topology: Topology): {
   }
 }
 
-async function countsOf(log: Log): Promise<ReadonlyMap<string, number>> {
-  const described = await log.describeTopics()
-  return new Map(described.map(({ topic, partitions }) => [topic, partitions]))
+async function topicsOn(log: Log): Promise<LogTopics> {
+  const partitionCounts = new Map<string, number>()
+  const batchLimits = new Map<string, number>()
+  for (const { topic, partitions, config } of await log.describeTopics()) {
+    partitionCounts.set(topic, partitions)
+    const batchBytesMax = config['max.message.bytes']
+    if (batchBytesMax !== undefined) batchLimits.set(topic, Number(batchBytesMax))
+  }
+  return { partitionCounts, batchLimits }
 }
 
 function refuseMissing(topology: Topology, counts: PartitionCounts): void {

@@ -29,6 +29,7 @@ export interface ThreadSetup extends Pick<
 > {
   readonly topology: TopologyModule
   readonly partitionCounts: ReadonlyMap<string, number>
+  readonly batchLimits: ReadonlyMap<string, number>
   readonly folder: string | undefined
   readonly backend: BackendKind | undefined
   readonly heldBefore: Readonly<Record<string, number>>

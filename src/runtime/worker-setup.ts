@@ -7,12 +7,13 @@ import type { Log } from '#log'
 import type { Topology } from '#topology'
 import type { StoreBackends } from './backends.ts'
 import type { Guarantee, Machine, StreamsLimits } from './streams-options.ts'
-import type { PartitionCounts, TaskOptions } from './task-options.ts'
+import type { BatchLimits, PartitionCounts, TaskOptions } from './task-options.ts'
 
 export interface WorkerSetup {
   readonly log: Log
   readonly topology: Topology
   readonly partitionCounts: PartitionCounts
+  readonly batchLimits: BatchLimits
   readonly backends: StoreBackends
   readonly taskOptions: TaskOptions
   readonly guarantee: Guarantee

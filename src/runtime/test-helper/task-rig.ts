@@ -38,6 +38,8 @@ export interface StoredRecord extends RigRecord {
 export interface TaskRigOptions {
   /** Partition counts by full topic name. */
   readonly partitions: Readonly<Record<string, number>>
+  /** `max.message.bytes` by full topic name. */
+  readonly batchLimits?: Readonly<Record<string, number>>
   readonly options?: Partial<TaskOptions>
   /** Records in one fetched batch. */
   readonly batchRecords?: number
@@ -53,6 +55,7 @@ export class TaskRig {
   readonly topology: Topology
   readonly committed: Map<string, CommittedOffset> = new Map()
   readonly partitionCounts: ReadonlyMap<string, number>
+  readonly #batchLimits: ReadonlyMap<string, number>
   readonly #options: TaskOptions
   readonly #batchRecords: number
   readonly #topics: Map<string, StoredRecord[]> = new Map()
@@ -61,9 +64,11 @@ export class TaskRig {
   readonly #backend: MemoryBackend = new MemoryBackend()
   readonly #stores: Map<string, ReadonlyMap<string, StateStore>> = new Map()
 
-  constructor(topology: Topology, { partitions, options, batchRecords = 3 }: TaskRigOptions) {
+  constructor(topology: Topology, rig: TaskRigOptions) {
+    const { partitions, batchLimits = {}, options, batchRecords = 3 } = rig
     this.topology = topology
     this.partitionCounts = new Map(Object.entries(partitions))
+    this.#batchLimits = new Map(Object.entries(batchLimits))
     this.#options = { ...DEFAULT_TASK_OPTIONS, ...options }
     this.#batchRecords = batchRecords
   }
@@ -88,6 +93,7 @@ export class TaskRig {
       identity: { applicationId, topology, subTopology: part, partition, taskId },
       stores,
       partitionCounts: this.partitionCounts,
+      batchLimits: this.#batchLimits,
       options: this.#options,
       wallClockMs: () => this.nowMs,
     })

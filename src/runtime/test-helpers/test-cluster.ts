@@ -113,6 +113,7 @@ export class TestProcess {
       log: this.log,
       topology,
       partitionCounts: cluster.counts,
+      batchLimits: cluster.batchLimits,
       backends: { for: () => Promise.resolve(disk.stores) },
       taskOptions: DEFAULT_TASK_OPTIONS,
       guarantee: options.guarantee ?? 'exactly-once',
@@ -156,6 +157,7 @@ export class TestCluster {
   readonly log: MemoryLog = createMemoryLog({ clock: this.clock, random: this.random })
   readonly topology: Topology
   counts: ReadonlyMap<string, number> = new Map()
+  batchLimits: ReadonlyMap<string, number> = new Map()
   readonly #disks = new Map<string, Disk>()
   #instances = 0
 
@@ -165,9 +167,9 @@ export class TestCluster {
 
   static async of(topology: Topology, topics: readonly TopicSpec[]): Promise<TestCluster> {
     const cluster = new TestCluster(topology)
-    await prepareTopics(cluster.log, topology, topics)
-    const described = await cluster.log.describeTopics()
-    cluster.counts = new Map(described.map(({ topic, partitions }) => [topic, partitions]))
+    const prepared = await prepareTopics(cluster.log, topology, topics)
+    cluster.counts = prepared.partitionCounts
+    cluster.batchLimits = prepared.batchLimits
     return cluster
   }
 
