@@ -26,6 +26,7 @@ export interface PipelineEnvironment {
     node: string,
     window: { readonly startMs: number; readonly endMs: number },
     key: unknown,
+    value: unknown,
   ): void
   requestCommit(): void
   /** Final results of windows that closed have just been forwarded; drills may stop the process here. */

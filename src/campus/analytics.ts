@@ -39,7 +39,7 @@ const decided = builder
   .windowedBy(minute)
   .reduce('decided-per-minute', add, { emit: 'on-close' })
 
-/** Totals are closed by the slowest upstream, so nothing can come late to them. */
+/** Totals are closed by the slowest upstream: late to them is only what a partition that had been quiet takes and others have passed. */
 export const minuteTotals = placed
   .toStream()
   .merge(decided.toStream())
@@ -49,15 +49,16 @@ export const minuteTotals = placed
   .windowedBy(tumbling({ sizeMs: MINUTE_MS, graceMs: 0 }))
   .reduce('minute-totals', add, { emit: 'on-close' })
 
-/** What was recorded as late since the last minute was emitted. It has no windows: it must not hold up those that have. */
+/** Orders and verdicts that came late since the last minute was emitted. It has no windows: it must not hold up those that have. */
 const lateSince = store('late-since', { key: string(), value: long() })
 
 builder
   .stream(lateRecords)
   .selectKey(() => 'campus')
   .repartition('late', { key: string(), partitions: 1 })
-  .processValues('count-late', { lateSince }, (_late, { lateSince }, key) => {
-    lateSince.put(key, (lateSince.get(key) ?? 0) + 1)
+  .processValues('count-late', { lateSince }, ({ value }, { lateSince }, key) => {
+    const { orders, reserved, failed } = value
+    lateSince.put(key, (lateSince.get(key) ?? 0) + orders + reserved + failed)
     return undefined
   })
 

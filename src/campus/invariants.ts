@@ -22,7 +22,7 @@ export interface CampusFeeds {
   readonly 'inventory-events': Feed
   /** Closed minutes; leave out while minutes may still be open. */
   readonly metrics?: Feed
-  /** Records that came after their window had closed; `store` in the value says which window refused them. */
+  /** What came after its window had closed; `value` in the value says how many orders and verdicts it stands for. */
   readonly late?: Feed
   readonly notifications?: Feed
 }
@@ -33,6 +33,7 @@ export interface CampusReport {
   readonly reserved: number
   readonly failed: number
   readonly minutes: number
+  /** Orders and verdicts that came after their window had closed, each counted by itself. */
   readonly late: number
   /** One line each: what is broken, and where. Empty when everything holds. */
   readonly violations: readonly string[]
@@ -56,9 +57,6 @@ interface Order {
 }
 
 const VIOLATIONS_MAX = 50
-/** Where the two sources are counted per minute. */
-const ORDERS_STORE = 'placed-per-minute'
-const OUTCOMES_STORE = 'decided-per-minute'
 
 export async function checkCampus(
   feeds: CampusFeeds,
@@ -82,14 +80,12 @@ export async function checkCampus(
   for (const [item, now] of options.stockNow ?? [])
     checkStockNow(item, now, restocks, outcome, violate)
 
-  const late =
-    feeds.late === undefined ? new Map<string, number>() : await countLate(feeds.late, violate)
-  const lateTotal = [...late.values()].reduce((sum, count) => sum + count, 0)
+  const late = await readLate(feeds.late ?? [], violate)
   let minutes = 0
   if (feeds.metrics !== undefined) {
     const totals = await readMetrics(feeds.metrics, violate)
     minutes = totals.minutes
-    if (options.complete) checkTotals(totals, late, orders.byId.size, outcome.decided.size, violate)
+    if (options.complete) checkTotals(totals, late, orders.byId.size, outcome, violate)
   }
   if (feeds.notifications !== undefined)
     await checkNotifications(feeds.notifications, orders, outcome, options.complete, violate)
@@ -100,7 +96,7 @@ export async function checkCampus(
     reserved: outcome.reserved,
     failed: outcome.failed,
     minutes,
-    late: lateTotal,
+    late: late.orders + late.reserved + late.failed,
     violations,
   }
 }
@@ -252,14 +248,18 @@ function checkStockNow(
     violate(`${item}: ${now.available} + ${now.reserved} is not the ${added} that were put in`)
 }
 
-interface Totals {
+interface Tally {
   orders: number
-  outcomes: number
+  reserved: number
+  failed: number
+}
+
+interface Totals extends Tally {
   minutes: number
 }
 
 async function readMetrics(feed: Feed, violate: Violate): Promise<Totals> {
-  const totals: Totals = { orders: 0, outcomes: 0, minutes: 0 }
+  const totals: Totals = { orders: 0, reserved: 0, failed: 0, minutes: 0 }
   const starts = new Set<number>()
   for await (const record of inOrder(feed, violate)) {
     const minute = parse<Record<string, number>>(record, violate)
@@ -273,36 +273,45 @@ async function readMetrics(feed: Feed, violate: Violate): Promise<Totals> {
     if (minute['failure_rate'] !== rate) violate(`${at(record)}: failure rate is not ${rate}`)
     if (minute['orders_per_minute'] !== orders)
       violate(`${at(record)}: orders per minute is not ${orders}`)
-    totals.orders += orders
-    totals.outcomes += reserved + failed
+    addTo(totals, { orders, reserved, failed })
     totals.minutes += 1
   }
   return totals
 }
 
-function checkTotals(
-  totals: Totals,
-  late: ReadonlyMap<string, number>,
-  distinct: number,
-  decided: number,
-  violate: Violate,
-): void {
-  const lateOrders = late.get(ORDERS_STORE) ?? 0
-  const lateOutcomes = late.get(OUTCOMES_STORE) ?? 0
-  if (totals.orders + lateOrders !== distinct)
-    violate(`windows hold ${totals.orders} orders + ${lateOrders} late, not ${distinct}`)
-  if (totals.outcomes + lateOutcomes !== decided)
-    violate(`windows hold ${totals.outcomes} outcomes + ${lateOutcomes} late, not ${decided}`)
+/** A late record stands for as many orders and verdicts as its value says: one, or a whole result of a partition. */
+async function readLate(feed: Feed, violate: Violate): Promise<Tally> {
+  const late: Tally = { orders: 0, reserved: 0, failed: 0 }
+  for await (const record of inOrder(feed, violate)) {
+    const value = parse<{ readonly value?: Partial<Tally> }>(record, violate)?.value ?? {}
+    const { orders = 0, reserved = 0, failed = 0 } = value
+    if (!(orders + reserved + failed > 0)) violate(`${at(record)}: says not what was late`)
+    else addTo(late, { orders, reserved, failed })
+  }
+  return late
 }
 
-/** Late records by the window store that refused them. */
-async function countLate(feed: Feed, violate: Violate): Promise<Map<string, number>> {
-  const counts = new Map<string, number>()
-  for await (const record of inOrder(feed, violate)) {
-    const store = parse<{ readonly store: string }>(record, violate)?.store ?? ''
-    counts.set(store, (counts.get(store) ?? 0) + 1)
+function addTo(sum: Tally, { orders, reserved, failed }: Tally): void {
+  sum.orders += orders
+  sum.reserved += reserved
+  sum.failed += failed
+}
+
+function checkTotals(
+  totals: Tally,
+  late: Tally,
+  orders: number,
+  { reserved, failed }: Outcome,
+  violate: Violate,
+): void {
+  const compare = (name: string, held: number, refused: number, there: number): void => {
+    if (held + refused !== there)
+      violate(`windows hold ${held} ${name} + ${refused} late, not ${there}`)
   }
-  return counts
+  compare('orders', totals.orders, late.orders, orders)
+  const outcomes = ({ reserved, failed }: Tally): number => reserved + failed
+  compare('outcomes', outcomes(totals), outcomes(late), reserved + failed)
+  compare('reserved', totals.reserved, late.reserved, reserved)
 }
 
 async function checkNotifications(

@@ -60,13 +60,14 @@ export const Notification = v.object({
   status: v.picklist(['reserved', 'failed']),
   timestamp: v.number(),
 })
-/** The value of a record in `<app>-late`. */
+/** The value of a record in `campus-analytics-late`: what was refused is a tally of one, or of many further down. */
 export const LateRecord = v.object({
   node: v.string(),
   store: v.string(),
   window_start: v.number(),
   window_end: v.number(),
   timestamp: v.number(),
+  value: Tally,
 })
 
 export type OrderRequest = v.InferOutput<typeof OrderRequest>
@@ -77,3 +78,4 @@ export type Notification = v.InferOutput<typeof Notification>
 export type Restock = v.InferOutput<typeof Restock>
 export type Tally = v.InferOutput<typeof Tally>
 export type Minute = v.InferOutput<typeof Minute>
+export type LateRecord = v.InferOutput<typeof LateRecord>

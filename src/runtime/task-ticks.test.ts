@@ -164,6 +164,7 @@ describe('ticks (R9)', () => {
       window_start: 0,
       window_end: 60_000,
       timestamp: 50_000,
+      value: 'late',
     })
   })
 })

@@ -95,7 +95,7 @@ export class Task implements TaskApi {
       dropped: () => {
         this.#dropped += 1
       },
-      late: (node, window, key) => this.#addLate(node, window, key),
+      late: (node, window, key, value) => this.#addLate(node, window, key, value),
       requestCommit: () => {
         this.commitRequested = true
       },
@@ -351,9 +351,9 @@ export class Task implements TaskApi {
     this.#taken(queue, false)
   }
 
-  #addLate(node: string, window: TimeWindow, key: unknown): void {
-    const timestampMs = this.#current?.timestampMs ?? this.streamTimeMs
-    this.#late?.add(node, window, key, timestampMs, this.streamTimeMs)
+  #addLate(node: string, window: TimeWindow, key: unknown, value: unknown): void {
+    const timestamp = this.#current?.timestampMs ?? this.streamTimeMs
+    this.#late?.add({ node, window, key, value, timestamp }, this.streamTimeMs)
   }
 
   #raiseStreamTime(timeMs: number): void {

@@ -72,7 +72,7 @@ export class WindowAggregate implements Processor, TimeKeeper {
     startMs -= startMs % advanceMs
     for (; startMs <= timestampMs; startMs += advanceMs) {
       if (startMs >= openFromMs) this.#add(startMs, key, value, timestampMs)
-      else this.#late(startMs, key)
+      else this.#late(startMs, key, value)
     }
   }
 
@@ -105,10 +105,10 @@ export class WindowAggregate implements Processor, TimeKeeper {
     this.#next.process({ key, window }, aggregate, aggregateMs, oldValue)
   }
 
-  #late(startMs: number, key: unknown): void {
+  #late(startMs: number, key: unknown, value: unknown): void {
     const { environment } = this.#run
     environment.dropped(this.name, 'late')
-    environment.late(this.name, { startMs, endMs: startMs + this.#sizeMs }, key)
+    environment.late(this.name, { startMs, endMs: startMs + this.#sizeMs }, key, value)
   }
 
   /** Closing comes before the record that causes it is added, so that the store may then let go of what has closed. */
