@@ -1,0 +1,33 @@
+/**
+ * The listeners of a broker, and what each needs.
+ *
+ * Invariant: a listener's name is its name in `server.properties`; PLAINTEXT and CONTROLLER are always there.
+ */
+interface ListenerKind {
+  readonly protocol: 'PLAINTEXT' | 'SASL_PLAINTEXT' | 'SSL' | 'SASL_SSL'
+  readonly sasl: boolean
+  readonly tls: boolean
+}
+
+export const LISTENERS = ['PLAINTEXT', 'CONTROLLER', 'SASL', 'TLS', 'MTLS', 'SASL_TLS'] as const
+export type Listener = (typeof LISTENERS)[number]
+
+export const LISTENER_KINDS: Readonly<Record<Listener, ListenerKind>> = {
+  PLAINTEXT: { protocol: 'PLAINTEXT', sasl: false, tls: false },
+  CONTROLLER: { protocol: 'PLAINTEXT', sasl: false, tls: false },
+  SASL: { protocol: 'SASL_PLAINTEXT', sasl: true, tls: false },
+  TLS: { protocol: 'SSL', sasl: false, tls: true },
+  /** Asks for a client certificate. */
+  MTLS: { protocol: 'SSL', sasl: false, tls: true },
+  SASL_TLS: { protocol: 'SASL_SSL', sasl: true, tls: true },
+}
+
+export function listenersOf(security: {
+  readonly sasl: boolean
+  readonly tls: boolean
+}): Listener[] {
+  return LISTENERS.filter((name) => {
+    const { sasl, tls } = LISTENER_KINDS[name]
+    return (!sasl || security.sasl) && (!tls || security.tls)
+  })
+}
