@@ -12,7 +12,7 @@ import { Connections } from './connections.ts'
 import { answerOf, asLogError, kafkaError, NO_ERROR } from './errors.ts'
 import { isUnknownTopic, type KnownTopic, Metadata } from './metadata.ts'
 import { RefreshPace } from './refresh-pace.ts'
-import type { BrokerAddress, KafkaOptions } from './security.ts'
+import type { BrokerAddress, KafkaOptions } from './kafka-options.ts'
 
 /** A broker serves one connection strictly one request at a time, so purposes never share one. */
 export type Purpose = 'fetch' | 'produce' | 'transaction' | 'group' | 'join' | 'heartbeat' | 'admin'

@@ -6,7 +6,7 @@
 import { AuthenticationError } from '@platformatic/kafka'
 
 import { LogError } from '../log.ts'
-import type { BrokerAddress, KafkaOptions } from './security.ts'
+import type { BrokerAddress, KafkaOptions } from './kafka-options.ts'
 
 /** LOG_REFUSED for what will not pass by itself, LOG_UNAVAILABLE for the rest. */
 export function connectionFailure(

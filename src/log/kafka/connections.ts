@@ -3,13 +3,13 @@
  *
  * Invariant: a connection on which anything went wrong is never used again, and every exchange ends by its deadline.
  */
-import { Connection } from '@platformatic/kafka'
+import { Connection, type ConnectionOptions } from '@platformatic/kafka'
 import { type Clock, delay, jitteredBackoffMs, type Random } from '#system'
 
 import { LogError } from '../log.ts'
 import { connectionFailure } from './connection-failure.ts'
 import { isConnectionError } from './errors.ts'
-import { type BrokerAddress, connectionOptions, type KafkaOptions } from './security.ts'
+import type { BrokerAddress, KafkaOptions } from './kafka-options.ts'
 
 /** Time-outs are ours, by the injected clock; the library's own, which it cannot do without, never comes. */
 const NEVER_MS = 2 ** 31 - 1
@@ -132,7 +132,7 @@ export class Connections {
     if (waitMs > 0) await delay(clock, waitMs, this.#closing.signal)
     this.#assertOpen(slot)
     const connection = new Connection(kafka.clientId ?? 'millrace', {
-      ...connectionOptions(kafka),
+      ...securityOptions(kafka),
       connectTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: NEVER_MS,
       maxInflights: IN_FLIGHT_MAX,
@@ -222,4 +222,20 @@ function timedOut({ host, port }: BrokerAddress, what: 'connect' | 'answer'): Lo
   return new LogError('LOG_UNAVAILABLE', `${host}:${port} did not ${what} in time`, {
     retriable: true,
   })
+}
+
+/** The options in the client library's words. */
+function securityOptions({ tls, sasl }: KafkaOptions): ConnectionOptions {
+  const options: ConnectionOptions = {}
+  if (tls !== undefined) {
+    options.tls = {}
+    if (tls.ca !== undefined) options.tls.ca = tls.ca
+    if (tls.cert !== undefined) options.tls.cert = tls.cert
+    if (tls.key !== undefined) options.tls.key = tls.key
+    if (tls.keyPassword !== undefined) options.tls.passphrase = tls.keyPassword
+    // True sends the host's own name.
+    options.tlsServerName = tls.serverName ?? true
+  }
+  if (sasl !== undefined) options.sasl = { ...sasl }
+  return options
 }

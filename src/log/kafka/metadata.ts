@@ -6,7 +6,7 @@
 import type { metadataV12 } from '@platformatic/kafka'
 
 import { CODE, NO_ERROR } from './errors.ts'
-import type { BrokerAddress } from './security.ts'
+import type { BrokerAddress } from './kafka-options.ts'
 
 export interface KnownPartition {
   /** −1 while there is none. */

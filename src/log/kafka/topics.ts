@@ -4,7 +4,14 @@
  * Invariant: a topic that was created is known to every broker that answers, and led, before the caller hears of it; one that
  * was deleted is known to none.
  */
-import { createTopicsV7, deleteTopicsV6, describeConfigsV4, metadataV12 } from '@platformatic/kafka'
+import {
+  ConfigResourceTypes,
+  ConfigSources,
+  createTopicsV7,
+  deleteTopicsV6,
+  describeConfigsV4,
+  metadataV12,
+} from '@platformatic/kafka'
 
 import { LogError, type TopicConfig, type TopicDescription, type TopicSpec } from '../log.ts'
 import { checkTopicSpec } from '../topic-config.ts'

@@ -3,7 +3,6 @@
  *
  * Invariant: nothing in it is ever printed but hosts, ports and the name of the user.
  */
-import type { ConnectionOptions, SASLOptions } from '@platformatic/kafka'
 
 export interface BrokerAddress {
   readonly host: string
@@ -21,7 +20,8 @@ export interface KafkaTls {
   readonly serverName?: string
 }
 
-export type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+export const SASL_MECHANISMS = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
+export type SaslMechanism = (typeof SASL_MECHANISMS)[number]
 
 export interface KafkaSasl {
   readonly mechanism: SaslMechanism
@@ -29,9 +29,9 @@ export interface KafkaSasl {
   readonly password: string
 }
 
-export interface KafkaOptions {
-  /** Some of the brokers; the rest is learned from them. */
-  readonly brokers: readonly BrokerAddress[]
+/** What is chosen beside the brokers' addresses. */
+export interface KafkaSettings {
+  /** `{}` is TLS with the authorities of the system. */
   readonly tls?: KafkaTls
   readonly sasl?: KafkaSasl
   /** What brokers call this client in their logs and quotas; `millrace` unless said. */
@@ -42,22 +42,7 @@ export interface KafkaOptions {
   readonly transactionTimeoutMs?: number
 }
 
-/** The options in the client library's words. */
-export function connectionOptions({ tls, sasl }: KafkaOptions): ConnectionOptions {
-  const options: ConnectionOptions = {}
-  if (tls !== undefined) {
-    options.tls = {}
-    if (tls.ca !== undefined) options.tls.ca = tls.ca
-    if (tls.cert !== undefined) options.tls.cert = tls.cert
-    if (tls.key !== undefined) options.tls.key = tls.key
-    if (tls.keyPassword !== undefined) options.tls.passphrase = tls.keyPassword
-    // True sends the host's own name.
-    options.tlsServerName = tls.serverName ?? true
-  }
-  if (sasl !== undefined) options.sasl = saslOptions(sasl)
-  return options
-}
-
-function saslOptions({ mechanism, username, password }: KafkaSasl): SASLOptions {
-  return { mechanism, username, password }
+export interface KafkaOptions extends KafkaSettings {
+  /** Some of the brokers; the rest is learned from them. */
+  readonly brokers: readonly BrokerAddress[]
 }
