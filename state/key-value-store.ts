@@ -9,7 +9,14 @@ import { rangeOf, SortedDirty } from './key-range.ts'
 import { RowFormat } from './row-format.ts'
 import { encodeWrites, RowBytes, type CacheLimits } from './sealed-writes.ts'
 import { isOrdered, type StateStore } from './store.ts'
-import type { Codec, KeyRange, KeyValueTaskStore, SealedWrites, TimedValue } from './task-store.ts'
+import type {
+  ChangelogRecord,
+  Codec,
+  KeyRange,
+  KeyValueTaskStore,
+  SealedWrites,
+  TimedValue,
+} from './task-store.ts'
 import { TwoGenerationCache } from './two-generation-cache.ts'
 import { Layers, WriteBuffer, type Written } from './write-buffer.ts'
 
@@ -95,6 +102,11 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
 
   rollback(): void {
     this.#buffer.rollback()
+  }
+
+  encodedSinceSavepoint(): readonly ChangelogRecord[] {
+    const options = { windowed: false, logged: this.#logged, sizeHint: 0 }
+    return encodeWrites(this.#buffer.writtenSinceSavepoint(), this.#format, options).changelog
   }
 
   seal(): SealedWrites {

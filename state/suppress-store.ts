@@ -138,6 +138,13 @@ export class SuppressBuffer implements SuppressTaskStore {
     this.#dirtySinceSavepoint.length = 0
   }
 
+  encodedSinceSavepoint(): readonly ChangelogRecord[] {
+    if (!this.#logged) return []
+    return this.#undoItems.flatMap(({ key, timeMs, change }) =>
+      change === undefined ? [] : [changelogRecord(key, encodeBufferValue(change, timeMs))],
+    )
+  }
+
   seal(): SealedWrites {
     const touched = [...this.#dirty].map(([mapKey, key]) => ({ mapKey, key }))
     const changes: StoreChange[] = []
@@ -146,9 +153,7 @@ export class SuppressBuffer implements SuppressTaskStore {
       const item = this.#items.get(mapKey)
       const value = item?.change === undefined ? null : encodeBufferValue(item.change, item.timeMs)
       changes.push({ key, value })
-      if (!this.#logged) continue
-      const record = { key, value, timestampMs: undefined }
-      changelog.push(value === null ? record : { ...record, headers: BUFFER_VALUE_HEADERS })
+      if (this.#logged) changelog.push(changelogRecord(key, value))
     }
     this.#dirty = new Map()
     this.savepoint()
@@ -186,6 +191,11 @@ export class SuppressBuffer implements SuppressTaskStore {
     this.#bytes -= item.change === undefined ? 0 : bufferedBytes(item.change)
     item.change = undefined
   }
+}
+
+function changelogRecord(key: Uint8Array, value: Uint8Array | null): ChangelogRecord {
+  const record = { key, value, timestampMs: undefined }
+  return value === null ? record : { ...record, headers: BUFFER_VALUE_HEADERS }
 }
 
 /**

@@ -43,6 +43,11 @@ export interface TaskStore {
   rollback(): void
   /** Closes the open layer: its writes, encoded. Further writes go to a fresh layer. One sealed layer at a time (R4). */
   seal(): SealedWrites
+  /**
+   * What the writes since the savepoint would bring to the changelog; throws what `seal` would throw at them. A task asks that
+   * looks for a record whose writes cannot be sealed. A store without it refuses nothing.
+   */
+  encodedSinceSavepoint?(): readonly ChangelogRecord[]
   /** The sealed layer is committed and applied: one synchronous step that updates the cache and drops the layer (R4). */
   release(): void
   /** Bytes of layers and cache, roughly, for the memory budget. */

@@ -11,7 +11,14 @@ import { compareBytes } from './bytes.ts'
 import { parseWindowStoreKey, RowFormat } from './row-format.ts'
 import { encodeWrites, RowBytes, type CacheLimits } from './sealed-writes.ts'
 import type { StateStore, StoreChange } from './store.ts'
-import type { Codec, SealedWrites, TimedValue, WindowEntry, WindowTaskStore } from './task-store.ts'
+import type {
+  ChangelogRecord,
+  Codec,
+  SealedWrites,
+  TimedValue,
+  WindowEntry,
+  WindowTaskStore,
+} from './task-store.ts'
 import { observedTimeNote, readObservedTime, WindowRetention } from './window-retention.ts'
 import { Layers, WriteBuffer, type Written } from './write-buffer.ts'
 
@@ -136,6 +143,11 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
   rollback(): void {
     this.#buffer.rollback()
     this.#retention.rollback()
+  }
+
+  encodedSinceSavepoint(): readonly ChangelogRecord[] {
+    const options = { windowed: true, logged: this.#logged, sizeHint: 0 }
+    return encodeWrites(this.#buffer.writtenSinceSavepoint(), this.#format, options).changelog
   }
 
   seal(): SealedWrites {

@@ -117,6 +117,13 @@ export class WriteBuffer<K, V> {
     if (this.#undoEntries.length > UNDO_KEPT) this.#forgetUndo()
   }
 
+  /** What was put since the savepoint; an entry that was written again may be there more than once. */
+  writtenSinceSavepoint(): readonly DirtyEntry<K, V>[] {
+    if (this.#logEvery) return this.#log.slice(this.#logAtSavepoint)
+    const again = this.#undoEntries.slice(0, this.#undoCount)
+    return [...this.#dirty.slice(this.#dirtyAtSavepoint), ...again]
+  }
+
   rollback(): void {
     while (this.#undoCount > 0) {
       const row = --this.#undoCount

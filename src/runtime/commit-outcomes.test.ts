@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { LogError, type CommitResult } from '#log'
-import { long, string, StreamsBuilder, topic } from '#topology'
-import { TaskError } from './task-error.ts'
 import { appendRounds, countingCluster, expectCounted } from './test-helpers/counting.ts'
 import { gate } from './test-helpers/faulty-log.ts'
-import { appendTexts } from './test-helpers/log-texts.ts'
-import { TestCluster, type TestProcess } from './test-helpers/test-cluster.ts'
+import type { TestProcess } from './test-helpers/test-cluster.ts'
 
 const UNANSWERED: CommitResult = {
   outcome: 'unknown',
@@ -90,32 +87,6 @@ describe('a commit that does not end well', () => {
     process.log.loseNextRequest = undefined
     await cluster.caughtUp()
     await expectCounted(cluster, 1)
-  })
-
-  test('(a store’s serde refuses a value) ends the worker, naming store and key', async () => {
-    const builder = new StreamsBuilder('summing')
-    builder
-      .stream(topic('words', { key: string(), value: string() }))
-      .groupByKey()
-      .aggregate(
-        'sum',
-        () => 0,
-        (sum, value) => sum + Number(value),
-        { value: long() },
-      )
-    const topics = [{ topic: 'words', partitions: 1, config: {} }]
-    const cluster = await TestCluster.of(builder.build(), topics)
-    const process = cluster.start()
-    await appendTexts(cluster.log, 'words', [['a', '1', cluster.clock.nowMs()]])
-    await cluster.caughtUp()
-    await appendTexts(cluster.log, 'words', [['a', '0.5', cluster.clock.nowMs()]])
-    await process.ended
-    expect(process.error).toBeInstanceOf(TaskError)
-    expect(process.error).toMatchObject({
-      code: 'STORE_REFUSED',
-      message: expect.stringContaining('store sum: the value of key "a" cannot be encoded'),
-    })
-    expect(process.worker.counters.recoveries).toBe(0)
   })
 
   test('(apply failed) leads to recovery from the store as it was (R5)', async () => {

@@ -1,3 +1,4 @@
+import { CarefulTasks } from './careful-tasks.ts'
 import { describe, expect, test } from 'bun:test'
 import { NO_HEADERS, RecordBatchWriter, type Appended, type LogWriter } from '#log'
 import { createMemoryLog } from '#log/memory'
@@ -57,6 +58,7 @@ async function unloggedStandby(): Promise<{
     backends: { for: () => Promise.resolve(backend) },
     partitionCounts: new Map([['words', 1]]),
     batchLimits: new Map(),
+    carefulTasks: new CarefulTasks(),
     taskOptions: DEFAULT_TASK_OPTIONS,
     limits: DEFAULT_LIMITS,
     machine: machineOf({ clock }),

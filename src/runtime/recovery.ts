@@ -9,6 +9,7 @@
  */
 import { partitionKey, type CommittedOffset, type Log, type TopicPartition } from '#log'
 import type { StateStore } from '#state'
+import type { CarefulTasks } from './careful-tasks.ts'
 import type { StoreBackends } from './backends.ts'
 import type { OpenStore } from './open-store.ts'
 import { closeStores, openStores, type OpenedTask } from './open-stores.ts'
@@ -32,6 +33,7 @@ export interface RecoverySetup {
   readonly machine: Machine
   /** At least once, on a log where the first commit may leave appends and no offsets: R22 cannot be told from that. */
   readonly appendsFirst: boolean
+  readonly carefulTasks: CarefulTasks
 }
 
 export interface RecoveredTask {
@@ -208,7 +210,8 @@ export class Recovery {
   }
 
   async #build({ stores }: OpenedTask): Promise<Task> {
-    const { partitionCounts, batchLimits, taskOptions, machine } = this.#setup
+    const { partitionCounts, batchLimits, taskOptions, machine, carefulTasks } = this.#setup
+    const careful = carefulTasks.until(this.identity.taskId)
     const backends = new Map<string, StateStore>()
     for (const [name, { store }] of stores) backends.set(name, store)
     const task = new Task({
@@ -220,6 +223,7 @@ export class Recovery {
       wallClockMs: () => machine.clock.nowMs(),
       observer: machine.observer,
       failpoint: machine.failpoint,
+      ...(careful && { careful }),
     })
     await task.loadStores()
     return task

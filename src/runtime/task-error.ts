@@ -20,7 +20,10 @@ export type TaskErrorCode =
    * and may not emit early, whatever the policy: raise its limit, then start again.
    */
   | 'PROCESSING_FAILED'
-  /** A value in a store cannot be committed: its serde refuses it, or it is too large for the changelog. Mend what puts it. */
+  /**
+   * A value in a store cannot be committed: its serde refuses it, or it is too large for the changelog, and no record could be
+   * found that has put it (a value that was changed after it was put, a tick). Mend what puts it.
+   */
   | 'STORE_REFUSED'
   /** R14: a record's timestamp is too far ahead (it went to the dead letters). Correct what sends it, or raise `maxAdvanceMs`. */
   | 'TIMESTAMP_TOO_FAR'

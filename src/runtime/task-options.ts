@@ -6,6 +6,7 @@
 import type { StateStore } from '#state'
 import type { Failpoint, Observer } from '#system'
 import type { TimestampExtractor } from '#topology'
+import type { InputPositions } from './careful-tasks.ts'
 import type { TaskIdentity } from './task-contract.ts'
 
 /** What becomes of a record that cannot be decoded, or whose processing throws. */
@@ -52,6 +53,8 @@ export interface TaskSetup {
   readonly wallClockMs: () => number
   readonly observer?: Observer
   readonly failpoint?: Failpoint
+  /** What is put is encoded record by record: for ever, or until what was before these positions is sealed. */
+  readonly careful?: 'always' | InputPositions
   /** For sources that name none. */
   readonly timestampExtractor?: TimestampExtractor
 }

@@ -81,22 +81,36 @@ export class TaskSeal {
     return { taskId: this.#taskId, appends, offsets, stores, inputPositions }
   }
 
+  /** Throws if a later seal would refuse what was put since the savepoint. */
+  checkPuts(): void {
+    for (const { store, changelog } of this.#stores) {
+      // Empty between two seals, so one record after the other can be tried in it.
+      for (const record of store.encodedSinceSavepoint?.() ?? []) {
+        changelog.mark(0)
+        this.#add(changelog, record)
+        changelog.rollback()
+      }
+    }
+  }
+
   /** Adds a store's changelog batches; returns which appends they are. */
   #appendChangelog(
     output: OutputPartition,
     records: readonly ChangelogRecord[],
     appends: Append[],
   ): readonly number[] {
-    for (const { key, value, timestampMs, headers } of records) {
-      const timeMs = timestampMs ?? this.#wallClockMs()
-      output.add(timeMs, key, plainBytes, value, plainBytes, headers ?? [])
-    }
+    for (const record of records) this.#add(output, record)
     const first = appends.length
     output.seal(appends)
     return Array.from({ length: appends.length - first }, (_, n) => first + n)
   }
 
-  /** No record can be named any more: the layer holds what many have left. A rebuilt task would only meet it again. */
+  #add(output: OutputPartition, { key, value, timestampMs, headers }: ChangelogRecord): void {
+    const timeMs = timestampMs ?? this.#wallClockMs()
+    output.add(timeMs, key, plainBytes, value, plainBytes, headers ?? [])
+  }
+
+  /** No record can be named any more: the layer holds what many have left (`CarefulTasks`). */
   #refused(storeName: string, error: unknown): unknown {
     if (!isUsersError(error)) return error
     const taskId = this.#taskId

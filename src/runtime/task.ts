@@ -16,6 +16,8 @@ import {
 import type { TaskStore } from '#state'
 import { assert, noObserver } from '#system'
 import type { PipelineApi, TimeWindow } from '#topology'
+import { EventTime } from './event-time.ts'
+import { isPast, type InputPositions } from './careful-tasks.ts'
 import { journalTopicOf, lateTopicOf } from './internal-names.ts'
 import { JournalWriter } from './journal.ts'
 import { LateRecords } from './late-records.ts'
@@ -34,7 +36,6 @@ import { createTaskPipeline } from './task-pipeline.ts'
 import { taskStoresOf } from './task-stores.ts'
 import { TaskTimes } from './task-times.ts'
 import { Ticker } from './ticker.ts'
-import type { UpstreamTimes } from './upstream-times.ts'
 
 /** The size of the open layer is looked at once in this many records. */
 const LAYER_CHECK_RECORDS = 32
@@ -51,7 +52,7 @@ export class Task implements TaskApi {
   readonly #queues: readonly TaskInput[]
   readonly #group: PartitionGroup
   readonly #pipeline: PipelineApi
-  readonly #upstreams: readonly UpstreamTimes[]
+  readonly #time: EventTime
   readonly #collector: TaskCollector
   readonly #journal: JournalWriter
   readonly #failures: TaskFailures
@@ -66,11 +67,13 @@ export class Task implements TaskApi {
   #dropped: number = 0
   #isDirty: boolean = false
   #isSealed: boolean = false
+  #isCareful: boolean
 
   constructor(setup: TaskSetup) {
     const { identity, partitionCounts, batchLimits, options } = setup
     const { applicationId, topology, subTopology, partition, taskId } = identity
     this.#setup = setup
+    this.#isCareful = setup.careful !== undefined
     this.taskId = taskId
     this.#lifecycle = new TaskLifecycle(applicationId, taskId, setup.observer ?? noObserver)
     this.stores = taskStoresOf(subTopology.stores, setup.stores, options)
@@ -80,7 +83,6 @@ export class Task implements TaskApi {
 
     const { queues, upstreams } = taskInputs(identity, partitionCounts, () => this.#pipeline)
     this.#queues = queues
-    this.#upstreams = upstreams
     this.inputs = this.#queues.map(({ input }) => input)
     this.#group = new PartitionGroup(this.#queues)
     this.#journal = new JournalWriter(this.inputs.map(({ topic }) => topic))
@@ -100,14 +102,15 @@ export class Task implements TaskApi {
         this.commitRequested = true
       },
     })
+    this.#time = new EventTime(this.#pipeline, upstreams)
     if (Ticker.isWanted(subTopology.sources)) {
-      this.#ticker = new Ticker(this.#queues, subTopology.sources, this.#pipeline, this.#upstreams)
+      this.#ticker = new Ticker(this.#queues, subTopology.sources, this.#pipeline, upstreams)
     }
     this.#layer = new OpenLayer({
       pipeline: this.#pipeline,
       collector: this.#collector,
       journal: this.#journal,
-      upstreams: this.#upstreams,
+      upstreams,
       stores: [...this.stores.values()],
       bytesMax: options.layerBytesMax,
       journalBatchBytesMax: this.#collector.batchBytesMax(
@@ -119,7 +122,7 @@ export class Task implements TaskApi {
       subTopology,
       pipeline: this.#pipeline,
       queues: this.#queues,
-      upstreams: this.#upstreams,
+      upstreams,
       failures: this.#failures.window,
     })
     this.#seal = new TaskSeal(setup, {
@@ -150,6 +153,15 @@ export class Task implements TaskApi {
   /** Dropped on the way (T3, W3, W4 …), or passed over because they failed, since the task began. */
   get droppedRecords(): number {
     return this.#dropped + this.#failures.records
+  }
+
+  get isCareful(): boolean {
+    return this.#isCareful
+  }
+
+  /** The next offset to take of each input. */
+  positions(): InputPositions {
+    return new Map(this.#queues.map(({ input, position }) => [partitionKey(input), position]))
   }
 
   get isDirty(): boolean {
@@ -241,7 +253,7 @@ export class Task implements TaskApi {
     if (!ticker.isQuiet(elapsedMs, mayTick)) return false
     const { dueTickMs } = ticker
     const hasAnnounced = this.#runWhole(() => {
-      if (dueTickMs !== undefined) this.#advanceTo(dueTickMs)
+      if (dueTickMs !== undefined) this.#time.tick(dueTickMs)
       return this.#pipeline.announceIdle()
     })
     ticker.announced()
@@ -266,6 +278,10 @@ export class Task implements TaskApi {
       this.#collector.add(topic, Math.max(this.streamTimeMs, 0), null, journal, NO_HEADERS)
     }
     const sealed = this.#seal.seal()
+    const { careful } = this.#setup
+    if (careful !== undefined && careful !== 'always' && isPast(this.positions(), careful)) {
+      this.#isCareful = false
+    }
     this.#isSealed = true
     this.#isDirty = false
     this.commitRequested = false
@@ -296,9 +312,10 @@ export class Task implements TaskApi {
     }
     this.#layer.savepoint()
     try {
-      if (queue.kind === 'time') this.#takeTime(queue)
+      if (queue.kind === 'time') this.#time.take(queue)
       else this.#takeRecord(queue)
       this.#pipeline.punctuateStreamTime()
+      if (this.#isCareful) this.#seal.checkPuts()
     } catch (error) {
       this.#layer.rollback()
       if (!isUsersError(error)) throw error
@@ -327,13 +344,6 @@ export class Task implements TaskApi {
     pipeline.process(queue.topic, queue, place)
   }
 
-  /** Time from an upstream task: never shown to a processor, except as the time that it now is (R12). */
-  #takeTime({ upstream, announced }: TaskInput): void {
-    if (upstream === undefined || announced === undefined || !upstream.announce(announced)) return
-    this.#raiseStreamTime(upstream.timeMs)
-    this.#pipeline.advanceTime(upstream.source, upstream.timeMs)
-  }
-
   /** R14: what is too far ahead of both stream time and the clock is kept from every node; a replay reads the verdict. */
   #reject(queue: TaskInput): boolean {
     const aheadOfMs = Math.max(this.#pipeline.streamTimeMs, this.#setup.wallClockMs())
@@ -356,26 +366,14 @@ export class Task implements TaskApi {
     this.#late?.add({ node, window, key, value, timestamp }, this.streamTimeMs)
   }
 
-  #raiseStreamTime(timeMs: number): void {
-    if (timeMs > this.#pipeline.streamTimeMs) this.#pipeline.streamTimeMs = timeMs
-  }
-
-  #advanceTo(timeMs: number): void {
-    this.#raiseStreamTime(timeMs)
-    this.#pipeline.tick(timeMs)
-    for (const upstream of this.#upstreams) {
-      upstream.advance(timeMs)
-      this.#pipeline.advanceTime(upstream.source, timeMs)
-    }
-    this.#pipeline.punctuateStreamTime()
-  }
-
   /** Runs what no record has caused: there is nothing to pass over if it throws, so the task stops. */
   #runWhole<T>(run: () => T): T {
     this.#current = undefined
     this.#layer.savepoint()
     try {
-      return run()
+      const result = run()
+      if (this.#isCareful) this.#seal.checkPuts()
+      return result
     } catch (error) {
       this.#layer.rollback()
       if (!isUsersError(error)) throw error

@@ -23,16 +23,18 @@ import { StateError } from '#state'
 import { assert } from '#system'
 import { encodeMemberData } from './assignment-data.ts'
 import { createAssignor } from './assignment.ts'
+import { CarefulTasks } from './careful-tasks.ts'
 import { CommitCycle } from './commit-cycle.ts'
 import { Committer } from './committer.ts'
 import { IdleGate } from './idle-gate.ts'
 import { inputTopicsOf } from './internal-names.ts'
 import { InputFlow } from './input-flow.ts'
-import { backOff, isPermanent, mayHeal, retrying, type RetryOptions } from './retry.ts'
+import { isPermanent, mayHeal } from './retry.ts'
 import { Slicer } from './slicer.ts'
 import { TaskError } from './task-error.ts'
 import { TaskSet } from './task-set.ts'
 import { WorkerCounters } from './worker-counters.ts'
+import { WorkerRetries } from './worker-retries.ts'
 import type { WorkerSetup } from './worker-setup.ts'
 
 /** Longest wait in `poll` with nothing else to do. */
@@ -47,23 +49,35 @@ export class TaskWorker {
   readonly #slicer: Slicer
   readonly #flow: InputFlow
   readonly #stop = new AbortController()
+  readonly #retries: WorkerRetries
+  readonly #careful = new CarefulTasks()
   #writer: LogWriter | undefined
   #member: GroupMember | undefined
   #assignment: Assignment | undefined
   #leave = false
   #rejoins = 0
-  /** Recoveries since something was committed, and how much had been then. */
-  #fruitless = 0
-  #commitsBefore = 0
   #state: 'rebalancing' | 'running' = 'rebalancing'
 
   constructor(setup: WorkerSetup) {
     this.setup = setup
     const { log, machine, topology } = setup
     const wake = (): void => this.#reader.wake()
+    const { applicationId } = topology
+    this.#retries = new WorkerRetries({
+      machine,
+      applicationId,
+      backoffMsMax: setup.limits.backoffMsMax,
+      signal: this.#stop.signal,
+    })
     this.#reader = log.reader({ isolation: 'read-committed' })
     const appendsFirst = setup.guarantee === 'at-least-once' && log.commitsInOneStep !== true
-    this.tasks = new TaskSet({ ...setup, groupId: topology.applicationId, appendsFirst, wake })
+    this.tasks = new TaskSet({
+      ...setup,
+      groupId: applicationId,
+      appendsFirst,
+      carefulTasks: this.#careful,
+      wake,
+    })
     this.#flow = new InputFlow(this.#reader, setup.limits)
     const progressOf = (input: TopicPartition): FetchProgress | undefined =>
       this.#flow.progress(input)
@@ -75,7 +89,7 @@ export class TaskWorker {
       gate: new IdleGate(log, machine.clock, wake),
     })
     this.#commits = new CommitCycle({
-      committer: new Committer(log, topology.applicationId, setup.guarantee, machine),
+      committer: new Committer(log, applicationId, setup.guarantee, machine),
       machine,
       commitIntervalMs: setup.commitIntervalMs,
       counters: this.counters,
@@ -153,7 +167,7 @@ export class TaskWorker {
       })
     }
     if (!mayHeal(error)) throw error
-    await this.#waitForLog(() => Promise.resolve(), error)
+    await this.#retries.forLog(() => Promise.resolve(), error)
   }
 
   async #work(): Promise<void> {
@@ -166,7 +180,7 @@ export class TaskWorker {
         this.#commits.start(writer, assignment, running.values())
       }
     } catch (error) {
-      if (error instanceof StateError) {
+      if (error instanceof StateError || this.#mayFind(error)) {
         await this.#recover(error)
         return
       }
@@ -195,7 +209,17 @@ export class TaskWorker {
   /** Everything that is dirty is committed, if the group still lets us. */
   async #drain(): Promise<void> {
     if (this.#assignment === undefined || this.#writer === undefined) return
-    await this.#commits.drain(this.#writer, this.#assignment, this.tasks.running)
+    try {
+      await this.#commits.drain(this.#writer, this.#assignment, this.tasks.running)
+    } catch (error) {
+      // The cycle remembers the failure, and whoever comes next recovers from it.
+      if (!this.#mayFind(error)) throw error
+    }
+  }
+
+  /** Nothing is lost with what could not be sealed: rebuilt, its task finds the record (`CarefulTasks`). */
+  #mayFind(error: unknown): boolean {
+    return this.#careful.mayFind(error, this.tasks.running)
   }
 
   /** R3 (e): the member holds what we took from it, in the same generation; else an event is on its way. */
@@ -210,7 +234,7 @@ export class TaskWorker {
     const { setup } = this
     const { log, topology, limits } = setup
     const topics = topology.subTopologies.flatMap((sub) => inputTopicsOf(topology, sub))
-    const member = await this.#waitForLog(() =>
+    const member = await this.#retries.forLog(() =>
       log.join({
         groupId: topology.applicationId,
         ...(setup.memberInstanceId !== undefined && { instanceId: setup.memberInstanceId }),
@@ -314,17 +338,9 @@ export class TaskWorker {
     this.#changeState('rebalancing')
     if (isFenced) this.#assignment = undefined
     await this.#dropTasks(isFenced ? 'nothing' : 'assignment', cause)
-    await this.#pause()
+    await this.#retries.beforeRecovery(this.counters.commits)
     if (isFenced) this.#rejoin()
     else this.tasks.recoverAll()
-  }
-
-  /** What has undone all since the last recovery may do so again: the next one waits longer. */
-  async #pause(): Promise<void> {
-    const { commits } = this.counters
-    this.#fruitless = commits > this.#commitsBefore ? 1 : this.#fruitless + 1
-    this.#commitsBefore = commits
-    if (this.#fruitless > 1) await backOff(this.#retries(), this.#fruitless - 2)
   }
 
   #rejoin(): void {
@@ -346,27 +362,8 @@ export class TaskWorker {
   async #newWriter(): Promise<void> {
     const { log, transactionalId } = this.setup
     await this.#writer?.close().catch(() => {})
-    this.#writer = (await this.#waitForLog(() => log.writer({ transactionalId }))) ?? this.#writer
-  }
-
-  async #waitForLog<T>(attempt: () => Promise<T>, first?: unknown): Promise<T | undefined> {
-    let failure = first
-    return retrying(this.#retries(), () => {
-      const failed = failure
-      failure = undefined
-      return failed === undefined ? attempt() : Promise.reject(failed)
-    })
-  }
-
-  #retries(): RetryOptions {
-    const { machine, limits, topology } = this.setup
-    const { applicationId } = topology
-    return {
-      machine,
-      backoffMsMax: limits.backoffMsMax,
-      signal: this.#stop.signal,
-      onRetry: (cause) => machine.observer({ kind: 'recovering', applicationId, cause }),
-    }
+    this.#writer =
+      (await this.#retries.forLog(() => log.writer({ transactionalId }))) ?? this.#writer
   }
 
   #readOn(): void {

@@ -188,6 +188,7 @@ export class TestTasks {
         stores: new Map([...stores].map(([name, { store }]) => [name, store])),
         partitionCounts: { get: (topic) => this.#partitionsOf(topic) },
         options: options.options,
+        careful: 'always',
         wallClockMs: () => this.#clock.nowMs(),
         ...(options.timestampExtractor && { timestampExtractor: options.timestampExtractor }),
       })

@@ -19,7 +19,7 @@ import { Buffer } from 'node:buffer'
 import { taskIdOf } from '../internal-names.ts'
 import { decodeJournal, type JournalRecord } from '../journal.ts'
 import type { ProgressOf, SealedTask, StepResult } from '../task-contract.ts'
-import { DEFAULT_TASK_OPTIONS, type TaskOptions } from '../task-options.ts'
+import { DEFAULT_TASK_OPTIONS, type TaskOptions, type TaskSetup } from '../task-options.ts'
 import { Task } from '../task.ts'
 
 export interface RigRecord {
@@ -41,6 +41,7 @@ export interface TaskRigOptions {
   /** `max.message.bytes` by full topic name. */
   readonly batchLimits?: Readonly<Record<string, number>>
   readonly options?: Partial<TaskOptions>
+  readonly careful?: TaskSetup['careful']
   /** Records in one fetched batch. */
   readonly batchRecords?: number
 }
@@ -56,6 +57,7 @@ export class TaskRig {
   readonly committed: Map<string, CommittedOffset> = new Map()
   readonly partitionCounts: ReadonlyMap<string, number>
   readonly #batchLimits: ReadonlyMap<string, number>
+  readonly #careful: TaskSetup['careful']
   readonly #options: TaskOptions
   readonly #batchRecords: number
   readonly #topics: Map<string, StoredRecord[]> = new Map()
@@ -69,6 +71,7 @@ export class TaskRig {
     this.topology = topology
     this.partitionCounts = new Map(Object.entries(partitions))
     this.#batchLimits = new Map(Object.entries(batchLimits))
+    this.#careful = rig.careful
     this.#options = { ...DEFAULT_TASK_OPTIONS, ...options }
     this.#batchRecords = batchRecords
   }
@@ -95,6 +98,7 @@ export class TaskRig {
       partitionCounts: this.partitionCounts,
       batchLimits: this.#batchLimits,
       options: this.#options,
+      ...(this.#careful && { careful: this.#careful }),
       wallClockMs: () => this.nowMs,
     })
     await task.loadStores()
