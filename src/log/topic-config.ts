@@ -42,8 +42,28 @@ const isRatio: Check = (value) => /^(0(\.\d+)?|1(\.0+)?)$/.test(value)
 const isPolicy: Check = (value) =>
   value.split(',').every((part) => ['compact', 'delete'].includes(part.trim()))
 
-/** Settings by Kafka's names. Those about segments, replicas and compression are taken and change nothing here. */
-const CHECKS: ReadonlyMap<string, Check> = new Map([
+const isBoolean: Check = oneOf('true', 'false')
+
+/** Kafka's settings of topics that embedded logs have no use for: taken, as brokers take them, and without effect. */
+const OF_BROKERS: readonly (readonly [string, Check])[] = [
+  ['segment.bytes', integerFrom(14)],
+  ['segment.ms', integerFrom(1)],
+  ['segment.index.bytes', integerFrom(4)],
+  ['segment.jitter.ms', integerFrom(0)],
+  ['index.interval.bytes', integerFrom(0)],
+  ['file.delete.delay.ms', integerFrom(0)],
+  ['flush.messages', integerFrom(1)],
+  ['flush.ms', integerFrom(0)],
+  ['preallocate', isBoolean],
+  ['min.insync.replicas', integerFrom(1)],
+  ['unclean.leader.election.enable', isBoolean],
+  ['compression.type', oneOf('producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd')],
+  ['message.timestamp.before.max.ms', integerFrom(0)],
+  ['message.timestamp.after.max.ms', integerFrom(0)],
+]
+
+/** Settings by Kafka's names. */
+const CHECKS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['cleanup.policy', isPolicy],
   ['retention.ms', integerFrom(-1)],
   ['retention.bytes', integerFrom(-1)],
@@ -53,12 +73,7 @@ const CHECKS: ReadonlyMap<string, Check> = new Map([
   ['max.compaction.lag.ms', integerFrom(1)],
   ['max.message.bytes', integerFrom(0)],
   ['message.timestamp.type', oneOf('CreateTime', 'LogAppendTime')],
-  ['segment.bytes', integerFrom(14)],
-  ['segment.ms', integerFrom(1)],
-  ['segment.index.bytes', integerFrom(4)],
-  ['segment.jitter.ms', integerFrom(0)],
-  ['min.insync.replicas', integerFrom(1)],
-  ['compression.type', oneOf('producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd')],
+  ...OF_BROKERS,
 ])
 
 /** Refuses with TOPIC_INVALID, naming what is not legal. */

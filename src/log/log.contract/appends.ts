@@ -89,8 +89,16 @@ export function appendsSection(harness: LogHarness): void {
           { key: '', value: '', timestampMs: 253_402_300_799_999 },
           { key: 'big', value: 'x'.repeat(100_000), timestampMs: 1_600_000_000_000 },
         ]
-        await writer.append(appendOf(place, records, compression))
-        const read = await readPartition(log, place)
+        const topic = fresh('timeless')
+        // A broker refuses times that are far ahead, unless told otherwise, and deletes what is long past.
+        const config = {
+          'retention.ms': '-1',
+          'message.timestamp.after.max.ms': '9223372036854775807',
+        }
+        await log.createTopics([{ topic, partitions: 1, config }])
+        const timeless = { topic, partition: 0 }
+        await writer.append(appendOf(timeless, records, compression))
+        const read = await readPartition(log, timeless)
         expect(read).toEqual([
           {
             ...records[0],

@@ -6,7 +6,13 @@ import { coded, fresh, type LogHarness, type LogUnderTest } from './harness.ts'
 import { appendOf, readPartition, readToEnd, recordsOf, valuesOf } from './records.ts'
 
 const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
 const LONG_MS = 120_000
+/**
+ * Where retention and compaction work on whole segments, and never on the last, a batch a minute younger than the one before
+ * begins a new one.
+ */
+const SEGMENT_A_MINUTE: TopicConfig = { 'segment.ms': '1000' }
 
 export function maintenanceSection(harness: LogHarness): void {
   describe('maintenance', () => {
@@ -47,9 +53,9 @@ export function maintenanceSection(harness: LogHarness): void {
     test(
       'retention by time removes old batches and keeps young ones',
       async () => {
-        const place = await topicWith({ 'retention.ms': `${HOUR_MS}` })
+        const place = await topicWith({ ...SEGMENT_A_MINUTE, 'retention.ms': `${HOUR_MS}` })
         const nowMs = Date.now()
-        for (const ageMs of [3 * HOUR_MS, 2 * HOUR_MS, 60_000, 0]) {
+        for (const ageMs of [3 * HOUR_MS, 2 * HOUR_MS, MINUTE_MS, 0]) {
           const record = { value: `${ageMs}`, timestampMs: nowMs - ageMs }
           await writer.append(appendOf(place, [record]))
         }
@@ -64,9 +70,15 @@ export function maintenanceSection(harness: LogHarness): void {
     test(
       'retention by size keeps at least that much, at the end',
       async () => {
-        const place = await topicWith({ 'retention.ms': '-1', 'retention.bytes': '5000' })
+        const place = await topicWith({
+          ...SEGMENT_A_MINUTE,
+          'retention.ms': '-1',
+          'retention.bytes': '5000',
+        })
+        const startMs = Date.now() - HOUR_MS
         for (let n = 0; n < 20; n += 1) {
-          await writer.append(appendOf(place, [`${n}`.padEnd(1_000)]))
+          const record = { value: `${n}`.padEnd(1_000), timestampMs: startMs + n * MINUTE_MS }
+          await writer.append(appendOf(place, [record]))
         }
         await under.settleMaintenance()
         const records = await readPartition(log, place)
@@ -93,22 +105,27 @@ export function maintenanceSection(harness: LogHarness): void {
       'compaction keeps the last value of every key, and live tombstones (%s)',
       async (compression) => {
         const place = await topicWith({
+          ...SEGMENT_A_MINUTE,
           'cleanup.policy': 'compact',
           'delete.retention.ms': `${24 * HOUR_MS}`,
           'min.cleanable.dirty.ratio': '0',
         })
-        const append = (...records: readonly (readonly [string, string | null])[]) =>
-          writer.append(
+        let timestampMs = Date.now() - HOUR_MS
+        const append = (...records: readonly (readonly [string, string | null])[]) => {
+          timestampMs += MINUTE_MS
+          return writer.append(
             appendOf(
               place,
               records.map(([key, value]) => ({
                 key,
                 value,
+                timestampMs,
                 headers: [['h', Buffer.from(key)]] as const,
               })),
               compression,
             ),
           )
+        }
         await append(['a', '1'], ['b', '1'], ['c', '1'])
         await append(['a', '2'])
         await append(['b', null], ['d', '1'], ['a', '3'])
@@ -141,14 +158,16 @@ export function maintenanceSection(harness: LogHarness): void {
       'R7: a tombstone that compaction removed is told of',
       async () => {
         const place = await topicWith({
+          ...SEGMENT_A_MINUTE,
           'cleanup.policy': 'compact',
           'delete.retention.ms': '0',
           'min.cleanable.dirty.ratio': '0',
         })
+        const timestampMs = Date.now() - MINUTE_MS
         await writer.append(
           appendOf(place, [
-            { key: 'a', value: '1' },
-            { key: 'b', value: '1' },
+            { key: 'a', value: '1', timestampMs },
+            { key: 'b', value: '1', timestampMs },
           ]),
         )
         await writer.append(appendOf(place, [{ key: 'a', value: null }]))
@@ -173,11 +192,14 @@ export function maintenanceSection(harness: LogHarness): void {
       'a reader goes on over what was compacted away between two polls',
       async () => {
         const place = await topicWith({
+          ...SEGMENT_A_MINUTE,
           'cleanup.policy': 'compact',
           'min.cleanable.dirty.ratio': '0',
         })
+        const startMs = Date.now() - HOUR_MS
         for (let n = 0; n < 30; n += 1) {
-          await writer.append(appendOf(place, [{ key: `${n % 3}`, value: `${n}` }]))
+          const timestampMs = startMs + n * MINUTE_MS
+          await writer.append(appendOf(place, [{ key: `${n % 3}`, value: `${n}`, timestampMs }]))
         }
         const reader = log.reader()
         reader.assign([{ ...place, position: 0 }])

@@ -7,6 +7,9 @@ import { RecordBatchWriter } from '../record-batch-writer.ts'
 import { RecordCursor } from '../record-cursor.ts'
 import type { RecordHeaders } from '../record.ts'
 
+/** One time for a whole run, and now: what is old is deleted where retention does not wait. */
+const NOW_MS = Date.now()
+
 export interface PlainRecord {
   readonly key?: string | null
   readonly value?: string | null
@@ -37,7 +40,7 @@ export function appendOf(
     const {
       key = null,
       value = null,
-      timestampMs = 1_700_000_000_000,
+      timestampMs = NOW_MS,
       headers = [],
     } = typeof record === 'string' ? { value: record } : record
     writer.add(timestampMs, bytesOf(key), bytesOf(value), headers)
