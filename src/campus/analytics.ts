@@ -39,7 +39,7 @@ const decided = builder
   .windowedBy(minute)
   .reduce('decided-per-minute', add, { emit: 'on-close' })
 
-/** Totals are closed by the slowest upstream: late to them is only what a partition that had been quiet takes and others have passed. */
+/** Closed by the slowest upstream: late is only what a partition that had been quiet takes and others have passed. */
 export const minuteTotals = placed
   .toStream()
   .merge(decided.toStream())
@@ -49,7 +49,7 @@ export const minuteTotals = placed
   .windowedBy(tumbling({ sizeMs: MINUTE_MS, graceMs: 0 }))
   .reduce('minute-totals', add, { emit: 'on-close' })
 
-/** Orders and verdicts that came late since the last minute was emitted. It has no windows: it must not hold up those that have. */
+/** Orders and verdicts that came late since the last minute. It has no windows, and so holds up none that have. */
 const lateSince = store('late-since', { key: string(), value: long() })
 
 builder

@@ -6,6 +6,7 @@ import { at, journalOf, TaskRig } from './test-helper/task-rig.ts'
 const orders = topic('orders', { key: string(), value: string() })
 const refunds = topic('refunds', { key: string(), value: string() })
 const closed = topic('closed', { key: string(), value: string() })
+const HOUR_MS = 3_600_000
 
 /** Counts in minutes, with five seconds of grace; two inputs, silent for three seconds before anything is taken for quiet. */
 function counting(after?: string) {
@@ -111,24 +112,14 @@ describe('ticks (R9)', () => {
     expect(rig.silence(task, 1_000)).toBe(true)
   })
 
-  test('none before the first record, and a restart begins a new silence from the saved stream time', async () => {
+  test('none before the first record', async () => {
     const rig = new TaskRig(counting(), { partitions })
-    let task = await rig.task(0, 0)
+    const task = await rig.task(0, 0)
     expect(rig.silence(task, 3_600_000)).toBe(false)
     rig.append('orders', 0, at(30_000, 'x'))
-    rig.run(task)
-    rig.silence(task, 30_000)
-    await rig.commit(task)
-    await task.close()
-    rig.elapsedMs += 14 * 3_600_000
-    task = await rig.task(0, 0)
-    expect(task.streamTimeMs).toBe(30_000)
-    // A first fetch begins it.
     rig.silence(task, 1_000)
     expect(rig.silence(task, 34_000)).toBe(false)
     expect(rig.silence(task, 1_000)).toBe(true)
-    await rig.commit(task)
-    expect(rig.values('closed')).toEqual(['0:1'])
   })
 
   test('a worker that asks when it is told to misses nothing', async () => {
@@ -144,6 +135,94 @@ describe('ticks (R9)', () => {
     }
     expect(task.streamTimeMs).toBe(65_000)
     expect(looks).toBeLessThan(50)
+  })
+
+  describe('after a restart silence counts from the last record on, as the log has nothing newer', () => {
+    async function stopped(rig: TaskRig, task: Task, forMs: number): Promise<Task> {
+      await task.close()
+      rig.elapsedMs += forMs
+      rig.nowMs += forMs
+      return rig.task(0, 0)
+    }
+
+    test('once the inputs have been silent for closeMs again, and no further than a window waits for it', async () => {
+      const { rig, task } = await withOneOrder()
+      const again = await stopped(rig, task, 14 * HOUR_MS)
+      expect(again.streamTimeMs).toBe(30_000)
+      // The first fetch begins it.
+      expect(rig.silence(again, 3_000)).toBe(false)
+      expect(rig.silence(again, 1_000)).toBe(true)
+      expect(again.streamTimeMs).toBe(65_000)
+      await rig.commit(again)
+      expect(rig.values('closed')).toEqual(['0:1'])
+      expect(ticksOf(rig)).toEqual([65_000])
+      expect(rig.silence(again, 60_000)).toBe(false)
+    })
+
+    test('however often it stops, and with what was silent between the stops', async () => {
+      const { rig, task } = await withOneOrder()
+      let last = task
+      for (let stops = 0; stops < 3; stops += 1) {
+        rig.silence(last, 2_000)
+        last = await stopped(rig, last, 8_000)
+      }
+      // 30 s of the 35 are over.
+      expect(rig.silence(last, 4_000)).toBe(false)
+      expect(rig.silence(last, 1_000)).toBe(true)
+      expect(last.streamTimeMs).toBe(65_000)
+    })
+
+    test('but not twice, when a tick has counted it already', async () => {
+      const { rig, task } = await withOneOrder()
+      rig.silence(task, 35_000)
+      await rig.commit(task)
+      rig.append('orders', 0, at(65_001, 'y'))
+      rig.silence(task, 1_000)
+      await rig.commit(task)
+      const again = await stopped(rig, task, 10_000)
+      expect(rig.silence(again, 48_000)).toBe(false)
+      expect(rig.silence(again, 2_000)).toBe(true)
+      expect(Math.floor(again.streamTimeMs / 1_000)).toBe(125)
+      await rig.commit(again)
+      const last = await stopped(rig, again, 1_000)
+      expect(rig.silence(last, HOUR_MS)).toBe(false)
+    })
+
+    test('not when a record has come in between, in whichever input', async () => {
+      const { rig, task } = await withOneOrder()
+      rig.append('refunds', 0, at(31_000, 'y', 'k2'))
+      const again = await stopped(rig, task, 14 * HOUR_MS)
+      rig.silence(again, 1_000)
+      expect(rig.silence(again, 33_000)).toBe(false)
+      expect(rig.silence(again, 1_000)).toBe(true)
+      expect(again.streamTimeMs).toBe(65_000)
+    })
+
+    test('not below the high watermark, but once it is reached', async () => {
+      const { rig, task } = await withOneOrder()
+      const again = await stopped(rig, task, 14 * HOUR_MS)
+      rig.highWatermarks.set('refunds-0', 1)
+      expect(rig.silence(again, 60_000)).toBe(false)
+      rig.highWatermarks.clear()
+      expect(rig.silence(again, 2_000)).toBe(false)
+      expect(rig.silence(again, 2_000)).toBe(true)
+    })
+
+    test('not until the application that a policy waits for agrees', async () => {
+      const { rig, task } = await withOneOrder('campus-inventory')
+      const again = await stopped(rig, task, 14 * HOUR_MS)
+      expect(rig.silence(again, 3_600_000, () => false)).toBe(false)
+      expect(rig.silence(again, 1_000)).toBe(true)
+    })
+
+    test('none of it when the wall clock has been set back', async () => {
+      const { rig, task } = await withOneOrder()
+      const again = await stopped(rig, task, 0)
+      rig.nowMs -= HOUR_MS
+      rig.silence(again, 1_000)
+      expect(rig.silence(again, 34_000)).toBe(false)
+      expect(rig.silence(again, 1_000)).toBe(true)
+    })
   })
 
   test('what a tick makes late stays late after a restart, and is told with its window', async () => {

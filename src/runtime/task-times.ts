@@ -5,7 +5,8 @@
  * been late.
  *
  * Partition times ride with their own partition, everything else with the first input. The pipeline's names are nodes and
- * stores, some behind `@` and `~`; ours begin with `!`: `!failed`, `!failed-older`, `!from/<source>/<sender>`.
+ * stores, some behind `@` and `~`; ours begin with `!`: `!failed`, `!failed-older`, `!from/<source>/<sender>`, and `!heard`,
+ * the wall-clock time from which on a silence counts.
  */
 import { partitionKey, type CommittedOffset } from '#log'
 import { idleName, streamTimeName, type PipelineApi, type SubTopology } from '#topology'
@@ -18,11 +19,13 @@ import {
 import type { FailureWindow } from './failure-window.ts'
 import type { RecordQueue } from './record-queue.ts'
 import { TaskError } from './task-error.ts'
+import type { Ticker } from './ticker.ts'
 import type { UpstreamTimes } from './upstream-times.ts'
 
 const FAILED = '!failed'
 const FAILED_OLDER = '!failed-older'
 const FROM = '!from/'
+const HEARD = '!heard'
 /** Brokers refuse more. */
 const METADATA_BYTES_MAX = 4096
 
@@ -34,6 +37,7 @@ export interface TaskTimesParts {
   readonly queues: readonly RecordQueue[]
   readonly upstreams: readonly UpstreamTimes[]
   readonly failures: FailureWindow
+  readonly ticker: Ticker | undefined
 }
 
 export class TaskTimes {
@@ -56,7 +60,7 @@ export class TaskTimes {
 
   /** Restores everything but the positions. */
   restore(committed: ReadonlyMap<string, CommittedOffset>): void {
-    const { pipeline, queues, upstreams, failures } = this.#parts
+    const { pipeline, queues, upstreams, failures, ticker } = this.#parts
     const found = new Map<string, number>()
     for (const queue of queues) {
       const offset = committed.get(partitionKey(queue.input))
@@ -72,10 +76,12 @@ export class TaskTimes {
     pipeline.restoreTimes(found)
     failures.restore(found.get(FAILED) ?? 0, found.get(FAILED_OLDER) ?? 0)
     for (const upstream of upstreams) upstream.restore((name) => found.get(`${FROM}${name}`))
+    const heardAtMs = found.get(HEARD)
+    if (heardAtMs !== undefined) ticker?.inherit(heardAtMs)
   }
 
   #times(): ReadonlyMap<string, number> {
-    const { pipeline, upstreams, failures } = this.#parts
+    const { pipeline, upstreams, failures, ticker } = this.#parts
     const times = new Map(pipeline.savedTimes())
     const [latest, older] = failures.saved()
     // Most tasks never fail: that is not worth its bytes in every commit.
@@ -84,6 +90,7 @@ export class TaskTimes {
     for (const upstream of upstreams) {
       for (const [name, time] of upstream.saved()) times.set(`${FROM}${name}`, time)
     }
+    if (ticker !== undefined) times.set(HEARD, ticker.heardAtMs(pipeline.streamTimeMs))
     return times
   }
 
@@ -99,11 +106,12 @@ export class TaskTimes {
   }
 }
 
-function namesOf({ subTopology, upstreams }: TaskTimesParts): readonly string[] {
+function namesOf({ subTopology, upstreams, ticker }: TaskTimesParts): readonly string[] {
   const { nodes, stores } = subTopology
   return [
     FAILED,
     FAILED_OLDER,
+    ...(ticker === undefined ? [] : [HEARD]),
     streamTimeName(''),
     ...nodes.flatMap(({ name }) => [streamTimeName(name), idleName(name)]),
     ...stores.map(({ name }) => name),

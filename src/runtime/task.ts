@@ -104,7 +104,13 @@ export class Task implements TaskApi {
     })
     this.#time = new EventTime(this.#pipeline, upstreams)
     if (Ticker.isWanted(subTopology.sources)) {
-      this.#ticker = new Ticker(this.#queues, subTopology.sources, this.#pipeline, upstreams)
+      this.#ticker = new Ticker(
+        this.#queues,
+        subTopology.sources,
+        this.#pipeline,
+        upstreams,
+        setup.wallClockMs,
+      )
     }
     this.#layer = new OpenLayer({
       pipeline: this.#pipeline,
@@ -124,6 +130,7 @@ export class Task implements TaskApi {
       queues: this.#queues,
       upstreams,
       failures: this.#failures.window,
+      ticker: this.#ticker,
     })
     this.#seal = new TaskSeal(setup, {
       stores: this.stores,

@@ -3,6 +3,10 @@
  *
  * Invariant: a tick advances by the silence, never to the wall clock; it is decided only when every input has been silent
  * for its policy's `closeMs`, every upstream task is idle, and what the policies wait for agrees.
+ *
+ * A silence that had begun before the task did counts from then on, once the task has heard nothing for `closeMs` itself. As
+ * it is told by a wall clock, it moves time no further than what waits for it: a clock that is wrong closes what is open, and
+ * makes nothing late that comes in its own time.
  */
 import type { PipelineApi, SourceNode } from '#topology'
 import { Silence } from './silence.ts'
@@ -22,6 +26,7 @@ export class Ticker {
   readonly #upstreams: readonly UpstreamTimes[]
   readonly #closeMs: number
   readonly #after: readonly string[]
+  readonly #wallClockMs: () => number
   /** Stream time when the silence began. */
   #baseMs: number = -1
   /** Whether everything has been announced that this silence gives reason to. */
@@ -34,8 +39,10 @@ export class Ticker {
     sources: readonly SourceNode[],
     pipeline: PipelineApi,
     upstreams: readonly UpstreamTimes[],
+    wallClockMs: () => number,
   ) {
-    this.#silence = new Silence(queues)
+    this.#silence = new Silence(queues, wallClockMs)
+    this.#wallClockMs = wallClockMs
     this.#pipeline = pipeline
     this.#upstreams = upstreams
     this.#closeMs = Math.max(0, ...sources.map(({ idle }) => idle?.closeMs ?? 0))
@@ -49,7 +56,7 @@ export class Ticker {
 
   observe(progressOf: ProgressOf, streamTimeMs: number): void {
     if (this.#silence.observe(progressOf)) return
-    this.#baseMs = Math.max(streamTimeMs, ...this.#upstreams.map(({ timeMs }) => timeMs))
+    this.#baseMs = this.#timeMs(streamTimeMs)
     this.#isAnnounced = false
     this.#isBlocked = false
   }
@@ -67,8 +74,23 @@ export class Ticker {
   /** The time to tick to, or undefined if nothing waits for it. */
   get dueTickMs(): number | undefined {
     // Elapsed time has fractions, event time has none.
-    const targetMs = this.#baseMs + Math.floor(this.#silence.silentMs)
-    return this.#baseMs >= 0 && targetMs >= this.#dueMs ? targetMs : undefined
+    const targetMs = Math.floor(this.#reachedMs)
+    const dueMs = this.#dueMs
+    if (this.#baseMs < 0 || targetMs < dueMs) return undefined
+    return this.#silence.inheritedMs > 0 ? dueMs : targetMs
+  }
+
+  /** When, by the wall clock, it was as late as stream time says: silence counts from then on, also after a restart. */
+  heardAtMs(streamTimeMs: number): number {
+    const { heardAtMs } = this.#silence
+    if (heardAtMs !== undefined) return heardAtMs
+    const silentMs = this.#baseMs < 0 ? 0 : this.#reachedMs - this.#timeMs(streamTimeMs)
+    return Math.floor(this.#wallClockMs() - Math.max(0, silentMs))
+  }
+
+  /** After a restart, before the first look. */
+  inherit(heardAtMs: number): void {
+    this.#silence.inherit(heardAtMs)
   }
 
   announced(): void {
@@ -84,11 +106,21 @@ export class Ticker {
   get nextElapsedMs(): number {
     if (this.#isBlocked) return this.#lookedAtMs + RETRY_MS
     const { silentMs, fetchedAtMs } = this.#silence
-    const dueMs = this.#baseMs < 0 ? Infinity : Math.max(this.#closeMs, this.#dueMs - this.#baseMs)
-    const neededMs = this.#isAnnounced ? dueMs : Math.min(this.#closeMs, dueMs)
+    const quietInMs = this.#closeMs - silentMs
+    const dueInMs = this.#baseMs < 0 ? Infinity : this.#dueMs - this.#reachedMs
+    const neededMs = this.#isAnnounced ? Math.max(quietInMs, dueInMs) : quietInMs
     if (neededMs === Infinity) return Infinity
-    const waitMs = Math.min(Math.max(neededMs - silentMs, 0), LOOK_EVERY_MS)
+    const waitMs = Math.min(Math.max(neededMs, 0), LOOK_EVERY_MS)
     return Math.max(fetchedAtMs + waitMs, this.#lookedAtMs + LOOK_AGAIN_MS)
+  }
+
+  /** Stream time as it would be, had every silent millisecond been a tick. */
+  get #reachedMs(): number {
+    return this.#baseMs + this.#silence.silentMs + this.#silence.inheritedMs
+  }
+
+  #timeMs(streamTimeMs: number): number {
+    return Math.max(streamTimeMs, ...this.#upstreams.map(({ timeMs }) => timeMs))
   }
 
   get #dueMs(): number {
