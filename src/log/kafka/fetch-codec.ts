@@ -1,0 +1,277 @@
+/**
+ * Fetch, versions 13 to 17, without a session: the client library's own codec decodes every record, and gives up a whole answer
+ * for one partition's error.
+ *
+ *     request   [replica id int32, only 13 and 14] wait int32 │ bytes min int32 │ bytes max int32 │ isolation int8
+ *               session id int32 │ session epoch int32 │ topics │ forgotten topics │ rack
+ *               a topic: id, 16 bytes │ partitions: index int32 │ leader epoch int32 │ offset int64 │ last fetched epoch int32
+ *                                                   │ log start int64 │ bytes max int32
+ *     response  throttle int32 │ error int16 │ session id int32 │ topics
+ *               a topic: id, 16 bytes │ partitions: index int32 │ error int16 │ high watermark int64 │ last stable offset int64
+ *                  │ log start int64 │ aborted: producer id int64, first offset int64 │ preferred replica int32 │ records
+ *
+ * Arrays and records have their length plus one in front, as an unsigned varint; 0 is null. Every struct ends with tagged fields.
+ *
+ * Invariant: records come out as they are, undecoded, and never keep more than twice their own bytes of an answer in memory.
+ */
+import { apiVersionsV3, type Connection, type Reader, Writer } from '@platformatic/kafka'
+import { asBuffer, ByteWriter, readInt64 } from '#system'
+import { Buffer } from 'node:buffer'
+
+import type { Isolation } from '../log.ts'
+import type { AbortedTransaction } from './read-committed.ts'
+import { CODE, kafkaError } from './errors.ts'
+
+const FETCH_KEY = 1
+const VERSION_MIN = 13
+const VERSION_MAX = 17
+/** From here on a consumer does not say that it is no replica. */
+const WITHOUT_REPLICA_ID = 15
+const NO_SESSION = { id: 0, epoch: -1 }
+const CURRENT_LEADER_TAG = 1
+const EMPTY = Buffer.alloc(0)
+
+export interface WantedPartition {
+  readonly topicId: string
+  readonly partition: number
+  /** Another epoch's leader answers with an error instead of records. */
+  readonly leaderEpoch: number
+  readonly offset: number
+  /** The first batch comes whole even if it is larger. */
+  readonly bytesMax: number
+}
+
+export interface FetchRequest {
+  /** How long the broker waits for a first byte. */
+  readonly waitMs: number
+  readonly bytesMax: number
+  readonly isolation: Isolation
+  readonly partitions: readonly WantedPartition[]
+}
+
+export interface AnsweredPartition {
+  readonly topicId: string
+  readonly partition: number
+  readonly errorCode: number
+  readonly highWatermark: number
+  readonly lastStableOffset: number
+  /** Who leads, if the broker says that it does not. */
+  readonly leader: { readonly nodeId: number; readonly leaderEpoch: number } | undefined
+  /** Transactions that end aborted and reach into these records; undefined for read-uncommitted. */
+  readonly aborted: readonly AbortedTransaction[] | undefined
+  /** Batches one after the other; the last may be cut off. */
+  readonly records: Buffer
+}
+
+export interface FetchResponse {
+  readonly errorCode: number
+  readonly partitions: readonly AnsweredPartition[]
+}
+
+/** The newest version that both sides speak; LOG_REFUSED if there is none. */
+export async function fetchVersionOf(connection: Connection): Promise<number> {
+  const { apiKeys } = await apiVersionsV3.api.async(connection, 'millrace', '0')
+  const offered = apiKeys.find(({ apiKey }) => apiKey === FETCH_KEY)
+  const version = Math.min(offered?.maxVersion ?? 0, VERSION_MAX)
+  if (offered === undefined || version < Math.max(offered.minVersion, VERSION_MIN)) {
+    throw kafkaError(CODE.unsupportedVersion, 'fetching', {
+      detail:
+        'the broker speaks no Fetch from version 13 to 17: Apache Kafka 3.1 or later is needed',
+    })
+  }
+  return version
+}
+
+export function fetch(
+  connection: Connection,
+  version: number,
+  request: FetchRequest,
+): Promise<FetchResponse> {
+  return new Promise((resolve, reject) => {
+    connection.send(
+      FETCH_KEY,
+      version,
+      () => Writer.create().append(encodeFetch(version, request)),
+      (_correlation: number, _key: number, _version: number, reader: Reader) =>
+        // One piece, put together from what the socket gave.
+        decodeFetch(reader.buffer.buffer),
+      true,
+      true,
+      (error: Error | null, response?: FetchResponse) => {
+        if (error !== null || response === undefined) reject(error)
+        else resolve(response)
+      },
+    )
+  })
+}
+
+export function encodeFetch(version: number, request: FetchRequest): Buffer {
+  const topics = Map.groupBy(request.partitions, ({ topicId }) => topicId)
+  const out = new ByteWriter(64 + request.partitions.length * 56)
+  if (version < WITHOUT_REPLICA_ID) out.int32(-1)
+  out.int32(request.waitMs)
+  // A byte is worth an answer: the broker's wait is for an empty log only.
+  out.int32(1)
+  out.int32(request.bytesMax)
+  out.uint8(request.isolation === 'read-committed' ? 1 : 0)
+  out.int32(NO_SESSION.id)
+  out.int32(NO_SESSION.epoch)
+  writeLength(out, topics.size)
+  for (const [topicId, partitions] of topics) {
+    out.bytes(Buffer.from(topicId.replaceAll('-', ''), 'hex'))
+    writeLength(out, partitions.length)
+    for (const { partition, leaderEpoch, offset, bytesMax } of partitions) {
+      out.int32(partition)
+      out.int32(leaderEpoch)
+      out.int64(offset)
+      out.int32(-1)
+      out.int64(-1)
+      out.int32(bytesMax)
+      out.uint8(0)
+    }
+    out.uint8(0)
+  }
+  // No forgotten topics, no rack, no tagged fields.
+  writeLength(out, 0)
+  writeLength(out, 0)
+  out.uint8(0)
+  return asBuffer(out.take())
+}
+
+export function decodeFetch(bytes: Buffer): FetchResponse {
+  const input = new ResponseInput(bytes)
+  input.skip(4)
+  const errorCode = input.int16()
+  input.skip(4)
+  const partitions: AnsweredPartition[] = []
+  for (let topics = input.length(); topics > 0; topics -= 1) {
+    const topicId = input.uuid()
+    for (let left = input.length(); left > 0; left -= 1) {
+      partitions.push(readPartition(input, topicId))
+    }
+    input.skipTags()
+  }
+  input.skipTags()
+  return { errorCode, partitions }
+}
+
+function readPartition(input: ResponseInput, topicId: string): AnsweredPartition {
+  const partition = input.int32()
+  const errorCode = input.int16()
+  const highWatermark = input.int64()
+  const lastStableOffset = input.int64()
+  input.skip(8)
+  const aborted = readAborted(input)
+  input.skip(4)
+  const records = input.records()
+  let leader: AnsweredPartition['leader']
+  input.tags((tag) => {
+    if (tag !== CURRENT_LEADER_TAG) return
+    const nodeId = input.int32()
+    const leaderEpoch = input.int32()
+    if (nodeId >= 0) leader = { nodeId, leaderEpoch }
+  })
+  return {
+    topicId,
+    partition,
+    errorCode,
+    highWatermark,
+    lastStableOffset,
+    leader,
+    aborted,
+    records,
+  }
+}
+
+function readAborted(input: ResponseInput): readonly AbortedTransaction[] | undefined {
+  const count = input.length()
+  if (count < 0) return undefined
+  const aborted: AbortedTransaction[] = []
+  for (let left = count; left > 0; left -= 1) {
+    aborted.push({ producerId: input.int64(), firstOffset: input.int64() })
+    input.skipTags()
+  }
+  return aborted
+}
+
+/** Reads forward; what reaches beyond the answer's end throws a RangeError. */
+class ResponseInput {
+  readonly #bytes: Buffer
+  #at: number = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  skip(count: number): void {
+    this.#at += count
+  }
+
+  int16(): number {
+    this.#at += 2
+    return this.#bytes.readInt16BE(this.#at - 2)
+  }
+
+  int32(): number {
+    this.#at += 4
+    return this.#bytes.readInt32BE(this.#at - 4)
+  }
+
+  int64(): number {
+    this.#at += 8
+    return readInt64(this.#bytes, this.#at - 8)
+  }
+
+  uuid(): string {
+    const hex = this.#bytes.toString('hex', this.#at, (this.#at += 16))
+    return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5')
+  }
+
+  /** Of an array or bytes; −1 for null. */
+  length(): number {
+    return this.#varint() - 1
+  }
+
+  /** A view where they are most of the answer; else a copy, so that they do not keep the others' bytes alive. */
+  records(): Buffer {
+    const length = this.length()
+    if (length <= 0) return EMPTY
+    const start = this.#at
+    this.#at += length
+    if (this.#at > this.#bytes.length) throw new RangeError('records reach beyond the answer')
+    const view = this.#bytes.subarray(start, this.#at)
+    return length * 2 >= this.#bytes.length ? view : Buffer.from(view)
+  }
+
+  skipTags(): void {
+    this.tags(() => {})
+  }
+
+  /** Calls `read` at the start of each tagged field; it may read less than all of it. */
+  tags(read: (tag: number) => void): void {
+    for (let left = this.#varint(); left > 0; left -= 1) {
+      const tag = this.#varint()
+      const length = this.#varint()
+      const end = this.#at + length
+      read(tag)
+      this.#at = end
+    }
+  }
+
+  #varint(): number {
+    let value = 0
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.#bytes.readUInt8(this.#at++)
+      value += (byte & 0x7f) * 2 ** shift
+      if (byte < 0x80) break
+    }
+    return value
+  }
+}
+
+function writeLength(out: ByteWriter, length: number): void {
+  let rest = length + 1
+  out.reserve(5)
+  for (; rest > 0x7f; rest >>>= 7) out.uint8((rest & 0x7f) | 0x80)
+  out.uint8(rest)
+}
