@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { changelogRestorer, type RestoreSpec } from './changelog-restorer.ts'
-import { windowStoreKey } from './row-format.ts'
-import { HEADER, openMemory, restored } from './test-helpers/task-stores.ts'
+import { changelogRestorer, type RestoredRecord, type RestoreSpec } from './changelog-restorer.ts'
+import { parseWindowStoreKey, windowStoreKey } from './row-format.ts'
+import { applyRestored, HEADER, openMemory, restored, rowsOf } from './test-helpers/task-stores.ts'
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)
+const WINDOW: RestoreSpec = { name: 's', kind: 'window', retentionMs: 100, expiry: 'logged' }
 const KEY_VALUE: RestoreSpec = { name: 's', kind: 'key-value', timestamped: true }
 
 describe('rows of restored records', () => {
@@ -39,13 +40,57 @@ describe('rows of restored records', () => {
 
   test('window: the note of observed time rises, and never falls behind the store’s own', async () => {
     const store = await openMemory()
-    const first = changelogRestorer({ name: 's', kind: 'window' }, store)
+    const first = changelogRestorer(WINDOW, store)
     first.add(restored(windowStoreKey(bytes('k'), 500), null, 501))
     const changes = first.take()
     expect(changes).toHaveLength(2)
     await store.apply(changes, HEADER)
-    const second = changelogRestorer({ name: 's', kind: 'window' }, store)
+    const second = changelogRestorer(WINDOW, store)
     second.add(restored(windowStoreKey(bytes('k'), 400), bytes('v'), 401))
     expect(second.take()).toHaveLength(1)
+  })
+})
+
+describe('rows that expire while they are restored', () => {
+  const put = (startMs: number, key = 'k'): RestoredRecord =>
+    restored(windowStoreKey(bytes(key), startMs), bytes('v'), startMs)
+
+  async function follow(
+    spec: RestoreSpec,
+    ...commits: readonly (readonly RestoredRecord[])[]
+  ): Promise<readonly (number | undefined)[]> {
+    const store = await openMemory()
+    await store.apply(
+      [{ key: windowStoreKey(bytes('before'), 0), value: bytes('12345678v') }],
+      HEADER,
+    )
+    const restorer = changelogRestorer(spec, store)
+    for (const records of commits) {
+      for (const record of records) restorer.add(record)
+      await applyRestored(restorer, store)
+    }
+    const keys = [...(await rowsOf(store)).keys()].map((key) => Buffer.from(key, 'hex'))
+    return keys.flatMap((key) => parseWindowStoreKey(key)?.startMs ?? []).sort((a, b) => a - b)
+  }
+
+  test('by time: windows whose segment is over go, those from before too; late ones are not taken', async () => {
+    const byTime: RestoreSpec = { ...WINDOW, expiry: 'by-time' }
+    const commits = [[put(0), put(59_999)], [put(60_000)], [put(120_100)], [put(10, 'late')]]
+    // 120,100 − 100 is the first time at which the segment 60,000–120,000 is over as well (S3).
+    expect(await follow(byTime, ...commits)).toEqual([120_100])
+    expect(await follow(byTime, ...commits.slice(0, 2))).toEqual([0, 0, 59_999, 60_000])
+  })
+
+  test('logged or kept: what no tombstone names stays', async () => {
+    const tombstone = restored(windowStoreKey(bytes('k'), 0), null, 120_100)
+    for (const expiry of ['logged', 'kept'] as const) {
+      const left = await follow(
+        { ...WINDOW, expiry },
+        [put(0), put(1)],
+        [put(120_100)],
+        [tombstone],
+      )
+      expect(left).toEqual([0, 1, 120_100])
+    }
   })
 })

@@ -7,25 +7,34 @@
 import type { Buffer } from 'node:buffer'
 import { ByteWriter, readInt64 } from '#system'
 import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
-import {
-  BLOB_IDS_MAX,
-  blobKey,
-  DedupeBlobWriter,
-  dedupeSegmentMs,
-  noteKey,
-  readSegmentNote,
-  segmentNote,
-} from './dedupe-blob.ts'
-import { TIMESTAMP_BYTES, WINDOW_SUFFIX_BYTES } from './row-format.ts'
+import { DedupeRestorer } from './dedupe-restorer.ts'
+import { parseWindowStoreKey, TIMESTAMP_BYTES, WINDOW_SUFFIX_BYTES } from './row-format.ts'
 import { StateError, type StateStore, type StoreChange } from './store.ts'
-import { observedTimeNote, readObservedTime } from './window-retention.ts'
+import { observedTimeNote, readObservedTime, WindowRetention } from './window-retention.ts'
 
-/** What of a store decides its rows; a topology's `StoreSpec` is one. */
+/**
+ * How what expires leaves a restored store. `logged`: the changelog says, by tombstones. `by-time`: it never does (compaction
+ * with deletion by age), so what newest time has left behind is dropped. `kept`: nor may time decide, for windows that are held
+ * open; the rows wait for the live store.
+ */
+export type RestoredExpiry = 'logged' | 'by-time' | 'kept'
+
+/** What of a store decides its rows. */
 export type RestoreSpec =
   | { readonly name: string; readonly kind: 'key-value'; readonly timestamped: boolean }
-  | { readonly name: string; readonly kind: 'window' }
+  | {
+      readonly name: string
+      readonly kind: 'window'
+      readonly retentionMs: number
+      readonly expiry: RestoredExpiry
+    }
   | { readonly name: string; readonly kind: 'suppress' }
-  | { readonly name: string; readonly kind: 'dedupe'; readonly withinMs: number }
+  | {
+      readonly name: string
+      readonly kind: 'dedupe'
+      readonly withinMs: number
+      readonly expiry: RestoredExpiry
+    }
 
 /** A record of a changelog, with a key: bytes of a buffer, a value start of −1 is a delete. The log's `RawRecord` is one. */
 export interface RestoredRecord {
@@ -46,6 +55,11 @@ export interface ChangelogRestorer {
   readonly rows: number
   /** The rows of everything added since the last `take`; the next one counts on these being applied first. */
   take(): readonly StoreChange[]
+  /**
+   * Deletes of rows that have expired and that no record deletes, in chunks, each of which may be applied alone at the store's
+   * position. Asked for when everything taken is applied; some chunks are empty, so that whoever asks can let others run.
+   */
+  expired(): AsyncIterable<readonly StoreChange[]>
 }
 
 /** One restorer a store and restore, over the store it restores. */
@@ -54,13 +68,15 @@ export function changelogRestorer(spec: RestoreSpec, store: StateStore): Changel
     case 'key-value':
       return spec.timestamped ? new TimestampedRestorer() : new PlainRestorer()
     case 'window':
-      return new WindowRestorer(store)
+      return new WindowRestorer(spec, store)
     case 'suppress':
       return new SuppressRestorer(spec.name)
     case 'dedupe':
-      return new DedupeRestorer(spec.withinMs, store)
+      return new DedupeRestorer(spec, store)
   }
 }
+
+async function* nothing(): AsyncGenerator<never> {}
 
 function keyOf({ buffer, keyStart, keyEnd }: RestoredRecord): Uint8Array {
   return buffer.subarray(keyStart, keyEnd)
@@ -84,6 +100,10 @@ class PlainRestorer implements ChangelogRestorer {
     const changes = this.#changes
     this.#changes = []
     return changes
+  }
+
+  expired(): AsyncGenerator<never> {
+    return nothing()
   }
 }
 
@@ -126,17 +146,32 @@ class TimestampedRestorer implements ChangelogRestorer {
     this.#ends = []
     return changes
   }
+
+  expired(): AsyncGenerator<never> {
+    return nothing()
+  }
 }
 
-/** Timestamped rows, and the note of the highest window start, deleted windows included. */
+/**
+ * Timestamped rows, and the note of the highest window start, deleted windows included. Where time alone lets windows go, the
+ * store is searched for them each time a segment of them has: rows lie by key, and an index would cost what a live store costs.
+ */
 class WindowRestorer implements ChangelogRestorer {
   readonly #inner = new TimestampedRestorer()
+  readonly #store: StateStore
+  readonly #retention: WindowRetention
   #notedTimeMs: number
-  #observedTimeMs: number
+  #expiredBelowMs = Number.NEGATIVE_INFINITY
 
-  constructor(store: StateStore) {
+  constructor(
+    spec: { readonly retentionMs: number; readonly expiry: RestoredExpiry },
+    store: StateStore,
+  ) {
+    this.#store = store
+    this.#retention = new WindowRetention(spec.retentionMs)
+    if (spec.expiry === 'by-time') this.#retention.holdFrom(Number.POSITIVE_INFINITY)
     this.#notedTimeMs = readObservedTime(store)
-    this.#observedTimeMs = this.#notedTimeMs
+    this.#retention.observe(this.#notedTimeMs)
   }
 
   get rows(): number {
@@ -145,15 +180,30 @@ class WindowRestorer implements ChangelogRestorer {
 
   add(record: RestoredRecord): void {
     const startMs = readInt64(record.buffer, record.keyEnd - WINDOW_SUFFIX_BYTES)
-    if (startMs > this.#observedTimeMs) this.#observedTimeMs = startMs
-    this.#inner.add(record)
+    this.#retention.observe(startMs)
+    if (startMs >= this.#retention.keptFromMs) this.#inner.add(record)
   }
 
   take(): readonly StoreChange[] {
     const changes = this.#inner.take()
-    if (this.#observedTimeMs === this.#notedTimeMs) return changes
-    this.#notedTimeMs = this.#observedTimeMs
-    return [...changes, observedTimeNote(this.#observedTimeMs)]
+    const { observedTimeMs } = this.#retention
+    if (observedTimeMs === this.#notedTimeMs) return changes
+    this.#notedTimeMs = observedTimeMs
+    return [...changes, observedTimeNote(observedTimeMs)]
+  }
+
+  async *expired(): AsyncGenerator<readonly StoreChange[]> {
+    const { keptFromMs } = this.#retention
+    if (keptFromMs === this.#expiredBelowMs) return
+    this.#expiredBelowMs = keptFromMs
+    for await (const rows of this.#store.scan()) {
+      const deletes: StoreChange[] = []
+      for (const { key } of rows) {
+        const parsed = parseWindowStoreKey(key)
+        if (parsed !== undefined && parsed.startMs < keptFromMs) deletes.push({ key, value: null })
+      }
+      yield deletes
+    }
   }
 }
 
@@ -179,113 +229,5 @@ class SuppressRestorer extends PlainRestorer {
       `store ${this.#name}: its changelog has a record of version ${version?.[0] ?? 0}, not 3: it was written by Kafka ` +
         'Streams before 2.4; let a newer one write it again, or reset the application',
     )
-  }
-}
-
-/**
- * Rows are blobs, by segment and batch, numbered on from what the store holds. Segments are dropped as the live store drops
- * them, or a standby would grow for ever; those that were there before, whose blobs it does not know, wait for the live store.
- */
-class DedupeRestorer implements ChangelogRestorer {
-  readonly #withinMs: number
-  readonly #segmentMs: number
-  readonly #store: StateStore
-  /** The blob of each segment that is being filled. */
-  readonly #blobs: Map<number, DedupeBlobWriter> = new Map()
-  /** Those that are full. */
-  #full: StoreChange[] = []
-  /** Where each segment's numbering goes on. */
-  readonly #nextOrdinals: Map<number, number> = new Map()
-  readonly #ends: Map<number, number> = new Map()
-  /** The blobs of each segment that began here, by first ordinal. */
-  readonly #firsts: Map<number, number[]> = new Map()
-  /** Segments with blobs since the last `take`. */
-  readonly #touched: Set<number> = new Set()
-  #newestMs = Number.NEGATIVE_INFINITY
-  #last: DedupeBlobWriter | undefined
-  #rows = 0
-
-  constructor(withinMs: number, store: StateStore) {
-    this.#withinMs = withinMs
-    this.#segmentMs = dedupeSegmentMs(withinMs)
-    this.#store = store
-  }
-
-  get rows(): number {
-    return this.#rows
-  }
-
-  add({ buffer, keyStart, keyEnd, valueStart }: RestoredRecord): void {
-    if (valueStart < 0) return
-    const acceptedAtMs = readInt64(buffer, valueStart)
-    if (acceptedAtMs > this.#newestMs) this.#newestMs = acceptedAtMs
-    // Stream time is at least the newest acceptance, so this id can no longer make a repeat.
-    if (acceptedAtMs < this.#newestMs - this.#withinMs) return
-    const blob = this.#blobAt(Math.floor(acceptedAtMs / this.#segmentMs) * this.#segmentMs)
-    blob.addBytes(buffer, keyStart, keyEnd, acceptedAtMs)
-    if (blob.count === BLOB_IDS_MAX) this.#close(blob)
-    this.#rows += 1
-  }
-
-  take(): readonly StoreChange[] {
-    // Closing takes a blob out of the map that is walked.
-    const open = [...this.#blobs.values()]
-    for (const blob of open) this.#close(blob)
-    const changes = this.#full
-    for (const startMs of this.#touched) {
-      const endMs = this.#ends.get(startMs) ?? startMs + this.#segmentMs
-      changes.push(
-        segmentNote({ startMs, endMs, nextOrdinal: this.#nextOrdinals.get(startMs) ?? 0 }),
-      )
-    }
-    changes.push(...this.#purge())
-    this.#full = []
-    this.#touched.clear()
-    this.#rows = 0
-    return changes
-  }
-
-  /** No id of them can make a repeat, and none that could comes again: `add` refuses it. */
-  #purge(): readonly StoreChange[] {
-    const deletes: StoreChange[] = []
-    for (const [startMs, firsts] of this.#firsts) {
-      const endMs = this.#ends.get(startMs) ?? startMs + this.#segmentMs
-      if (endMs > this.#newestMs - this.#withinMs) continue
-      for (const first of firsts) deletes.push({ key: blobKey(startMs, first), value: null })
-      deletes.push({ key: noteKey(startMs), value: null })
-      this.#firsts.delete(startMs)
-      this.#ends.delete(startMs)
-      this.#nextOrdinals.delete(startMs)
-    }
-    return deletes
-  }
-
-  #close(blob: DedupeBlobWriter): void {
-    this.#full.push(blob.finish())
-    this.#firsts.get(blob.startMs)?.push(blob.firstOrdinal)
-    this.#touched.add(blob.startMs)
-    this.#nextOrdinals.set(blob.startMs, blob.firstOrdinal + blob.count)
-    this.#blobs.delete(blob.startMs)
-    this.#last = undefined
-  }
-
-  #blobAt(startMs: number): DedupeBlobWriter {
-    if (this.#last?.startMs === startMs) return this.#last
-    const blob = this.#blobs.get(startMs) ?? this.#newBlob(startMs)
-    this.#last = blob
-    return blob
-  }
-
-  #newBlob(startMs: number): DedupeBlobWriter {
-    let next = this.#nextOrdinals.get(startMs)
-    if (next === undefined) {
-      const note = readSegmentNote(this.#store, startMs)
-      next = note?.nextOrdinal ?? 0
-      if (note === undefined) this.#firsts.set(startMs, [])
-      this.#ends.set(startMs, Math.max(note?.endMs ?? 0, startMs + this.#segmentMs))
-    }
-    const blob = new DedupeBlobWriter(startMs, next)
-    this.#blobs.set(startMs, blob)
-    return blob
   }
 }

@@ -5,14 +5,7 @@
  * in memory, and the table has one entry for each.
  */
 import { assert } from '#system'
-import {
-  BLOB_IDS_MAX,
-  blobKey,
-  DedupeBlob,
-  DedupeBlobWriter,
-  noteKey,
-  segmentNote,
-} from './dedupe-blob.ts'
+import { BLOB_IDS_MAX, blobKey, DedupeBlob, DedupeBlobWriter, segmentNote } from './dedupe-blob.ts'
 import { FingerprintTable } from './fingerprint-table.ts'
 import type { StateStore, StoreChange } from './store.ts'
 
@@ -55,8 +48,9 @@ export class DedupeSegment {
     return this.#stored + this.#committing.length + this.#open.length
   }
 
-  get hasOpen(): boolean {
-    return this.#open.length > 0
+  /** Accepted since the last seal. */
+  get openIds(): number {
+    return this.#open.length
   }
 
   /** `bytesAnId` for each id that is in memory still. */
@@ -120,8 +114,8 @@ export class DedupeSegment {
     this.#committingTimes = []
   }
 
-  /** Takes over a blob of the backend; blobs come in order. */
-  load(firstOrdinal: number, value: Uint8Array): void {
+  /** Takes over a blob of the backend, and answers how many ids it has; blobs come in order. */
+  load(firstOrdinal: number, value: Uint8Array): number {
     const blob = new DedupeBlob(value)
     for (let index = 0; index < blob.count; index++) {
       const id = blob.id(index)
@@ -130,12 +124,17 @@ export class DedupeSegment {
     }
     this.#blobs.push(firstOrdinal)
     this.#stored = firstOrdinal + blob.count
+    return blob.count
   }
 
-  /** Deletes of all rows. */
-  drop(): readonly StoreChange[] {
-    const keys = this.#blobs.map((first) => blobKey(this.startMs, first))
-    return [...keys, noteKey(this.startMs)].map((key) => ({ key, value: null }))
+  /** The same for a segment that only waits to be deleted. */
+  passOver(firstOrdinal: number): void {
+    this.#blobs.push(firstOrdinal)
+  }
+
+  /** What of it is in the backend. */
+  get blobs(): readonly number[] {
+    return this.#blobs
   }
 
   /** Whether the entry is this very id, accepted at `fromMs` or later. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { changelogRestorer } from './changelog-restorer.ts'
+import type { RestoreSpec } from './changelog-restorer.ts'
 import type { Fingerprint } from './dedupe-segment.ts'
 import { DedupeBuffer } from './dedupe-store.ts'
 import type { OrderedStore, StateStore } from './store.ts'
@@ -11,11 +11,11 @@ import {
   openMemory,
   readable,
   restore,
-  restored,
   rowsOf,
 } from './test-helpers/task-stores.ts'
 
 const WITHIN_MS = 1000
+const SPEC: RestoreSpec = { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS, expiry: 'logged' }
 /** Every id looks like every other. */
 const ALL_ALIKE: Fingerprint = { low: () => 7, high: () => 0x9000_0000 }
 
@@ -198,59 +198,13 @@ describe('rows and records', () => {
     for (let index = 0; index < 100; index++) store.isRepeat(`id-${index}`, index)
     const { changelog } = await commit(store, backend)
     const rebuilt = await openMemory()
-    const spec = { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS } as const
-    await restore(spec, rebuilt, changelog.slice(0, 60), 7)
-    await restore(spec, rebuilt, changelog.slice(60), 9)
+    await restore(SPEC, rebuilt, changelog.slice(0, 60), 7)
+    await restore(SPEC, rebuilt, changelog.slice(60), 9)
     const again = await reopen(rebuilt)
     expect(again.ids).toBe(100)
     for (let index = 0; index < 100; index++) expect(again.isRepeat(`id-${index}`, 500)).toBe(true)
     // The same ids lie in fewer blobs: what is restored goes on numbering where the note says.
     expect((await rowsOf(rebuilt)).size).toBe(1 + 9 + 5)
-  })
-
-  test('restoring skips what could no longer make a repeat', async () => {
-    const backend = await openMemory()
-    const store = open(backend)
-    store.isRepeat('old', 0)
-    const first = await commit(store, backend)
-    store.isRepeat('new', 1001)
-    const second = await commit(store, backend)
-    const rebuilt = await openMemory()
-    const spec = { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS } as const
-    await restore(spec, rebuilt, [...second.changelog, ...first.changelog])
-    expect((await reopen(rebuilt)).ids).toBe(1)
-  })
-
-  test('a restore without end drops the segments that are over, and only those', async () => {
-    const backend = await openMemory()
-    const store = open(backend)
-    const rebuilt = await openMemory()
-    const spec = { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS } as const
-    // Two followers, one after the other: the second does not know the blobs of the first, and leaves its segments alone.
-    let follower = changelogRestorer(spec, rebuilt)
-    let rowsMax = 0
-    const commits = 200
-    for (let index = 0; index < commits; index++) {
-      store.isRepeat(`id-${index}`, index * 100)
-      const { changelog } = await commit(store, backend)
-      if (index === commits / 2) follower = changelogRestorer(spec, rebuilt)
-      for (const { key, value, timestampMs = 0 } of changelog) {
-        follower.add(restored(key, value, timestampMs))
-      }
-      await rebuilt.apply(follower.take(), HEADER)
-      rowsMax = Math.max(rowsMax, rebuilt.size().rows)
-    }
-    // Live: ten ids, a blob each, and the notes of their five or six segments; then as much again of the first life.
-    expect(rowsMax).toBeLessThan(50)
-    const again = await reopen(rebuilt)
-    const nowMs = (commits - 1) * 100
-    for (let index = 0; index < commits; index++) {
-      const isRepeat = nowMs - index * 100 <= WITHIN_MS
-      expect(again.isRepeat(`id-${index}`, nowMs)).toBe(isRepeat)
-    }
-    // What was left alone goes with the first commit of the task.
-    await commit(again, rebuilt)
-    expect((await reopen(rebuilt)).isRepeat('id-195', nowMs)).toBe(true)
   })
 
   test('a large commit lies in several blobs, live and restored', async () => {
@@ -263,7 +217,7 @@ describe('rows and records', () => {
     // Three blobs of at most 512 ids, and the note.
     expect(backend.size().rows).toBe(4)
     const rebuilt = await openMemory()
-    await restore({ name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS }, rebuilt, changelog, 2000)
+    await restore(SPEC, rebuilt, changelog, 2000)
     expect(await rowsOf(rebuilt)).toEqual(await rowsOf(backend))
     for (const each of [store, await reopen(backend), await reopen(rebuilt)]) {
       expect(ids.filter((id) => !each.isRepeat(id, 2))).toEqual([])
@@ -323,7 +277,7 @@ interface Op {
 function modelled(fingerprint: Fingerprint | undefined): Modelled<DedupeBuffer, Model, Op> {
   const ids = Array.from({ length: 12 }, (_, index) => `id-${index}`)
   return {
-    spec: { name: 'seen', kind: 'dedupe', withinMs: WITHIN_MS },
+    spec: SPEC,
     op: fc.record({
       id: fc.constantFrom(...ids, '', 'é', '😀'),
       afterMs: fc.oneof(fc.nat(100), fc.constantFrom(0, 1, 249, 250, 999, 1000, 1001)),

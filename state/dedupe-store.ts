@@ -7,8 +7,9 @@
 import { ByteWriter } from '#system'
 import { DedupeBlob, dedupeSegmentMs, parseDedupeKey, parseSegmentNote } from './dedupe-blob.ts'
 import { DedupeSegment, type Fingerprint } from './dedupe-segment.ts'
+import { ExpiredSegments } from './expired-segments.ts'
 import type { StateStore, StoreChange } from './store.ts'
-import type { ChangelogRecord, DedupeTaskStore, SealedWrites } from './task-store.ts'
+import type { ChangelogRecord, DedupeTaskStore, SealedWrites, Turn } from './task-store.ts'
 
 export interface DedupeBufferOptions {
   readonly name: string
@@ -16,6 +17,8 @@ export interface DedupeBufferOptions {
   readonly withinMs: number
   /** True by default. */
   readonly logged?: boolean
+  /** Tombstones for ids that expire, true by default: false where the changelog's topic drops them by itself. */
+  readonly logExpiry?: boolean
   /** For tests that force collisions. */
   readonly fingerprint?: Fingerprint
 }
@@ -29,6 +32,15 @@ const TWO_HASHES: Fingerprint = {
   high: (id) => Bun.hash.murmur32v3(id),
 }
 
+/**
+ * Ids that one commit purges, or twice what it accepts if that is more: a segment of a million must not make one commit of them
+ * all, and what expires must not gather faster than it goes.
+ */
+const PURGED_IDS_MAX = 2_048
+
+/** Ids that `load` takes between two turns. */
+const LOADED_IDS = 8_192
+
 /** An id that waits for its commit: string, time and two array places. */
 const UNSTORED_ID_BYTES = 80
 
@@ -41,6 +53,7 @@ export class DedupeBuffer implements DedupeTaskStore {
   readonly #fingerprint: Fingerprint
   /** Ascending by start. */
   #segments: DedupeSegment[] = []
+  readonly #expired: ExpiredSegments
   #streamTimeMs = -1
   #streamTimeAtSavepoint = -1
   /** The segments of the ids accepted since the savepoint. */
@@ -52,9 +65,11 @@ export class DedupeBuffer implements DedupeTaskStore {
     this.#withinMs = options.withinMs
     this.#segmentMs = dedupeSegmentMs(options.withinMs)
     this.#logged = options.logged ?? true
+    this.#expired = new ExpiredSegments(options.store, this.#logged && options.logExpiry !== false)
     this.#fingerprint = options.fingerprint ?? TWO_HASHES
   }
 
+  /** Those that can still make a repeat, and a few that cannot. */
   get ids(): number {
     return this.#segments.reduce((ids, segment) => ids + segment.ids, 0)
   }
@@ -63,18 +78,41 @@ export class DedupeBuffer implements DedupeTaskStore {
     return this.#segments.reduce((sum, each) => sum + each.memoryBytes(UNSTORED_ID_BYTES), 0)
   }
 
-  async load(): Promise<void> {
-    // Rows come segment by segment: its note, which says how many ids to expect, then its blobs in order.
+  async load(turn?: Turn): Promise<void> {
+    const overAtMs = await this.#overAtMs()
+    const over: DedupeSegment[] = []
     let segment: DedupeSegment | undefined
+    let ids = 0
+    // Rows come segment by segment: its note, which says how many ids to expect, then its blobs in order.
     for await (const rows of this.#store.scan({ chunkRows: 64 })) {
       for (const { key, value } of rows) {
         const { startMs, firstOrdinal } = parseDedupeKey(key)
         if (firstOrdinal === undefined) {
           const { endMs, nextOrdinal } = parseSegmentNote(startMs, value)
-          segment = this.#addSegment({ startMs, endMs, expected: nextOrdinal })
-        } else segment?.load(firstOrdinal, value)
+          const isOver = endMs <= overAtMs
+          segment = this.#newSegment({ startMs, endMs, expected: isOver ? 0 : nextOrdinal })
+          if (isOver) over.push(segment)
+          else this.#segments.push(segment)
+        } else if (segment !== undefined && segment.endMs <= overAtMs) {
+          segment.passOver(firstOrdinal)
+        } else if (segment !== undefined) {
+          ids += segment.load(firstOrdinal, value)
+        }
+        if (ids < LOADED_IDS) continue
+        ids = 0
+        await turn?.()
       }
+      await turn?.()
     }
+    this.#expired.add(over)
+  }
+
+  /** Segments that end by then are over: stream time is at least the start of the newest. */
+  async #overAtMs(): Promise<number> {
+    for await (const [last] of this.#store.scan({ reverse: true, chunkRows: 1 })) {
+      if (last !== undefined) return parseDedupeKey(last.key).startMs - this.#withinMs
+    }
+    return Number.NEGATIVE_INFINITY
   }
 
   isRepeat(given: string, streamTimeMs: number): boolean {
@@ -111,10 +149,12 @@ export class DedupeBuffer implements DedupeTaskStore {
   }
 
   seal(): SealedWrites {
-    const changes: StoreChange[] = [...this.#purge()]
-    const changelog: ChangelogRecord[] = []
+    const accepted = this.#segments.reduce((sum, segment) => sum + segment.openIds, 0)
+    const { changes: purged, tombstones } = this.#purge(Math.max(PURGED_IDS_MAX, 2 * accepted))
+    const changes: StoreChange[] = [...purged]
+    const changelog: ChangelogRecord[] = [...tombstones]
     for (const segment of this.#segments) {
-      if (!segment.hasOpen) continue
+      if (segment.openIds === 0) continue
       const blobs = segment.seal()
       changes.push(...blobs, segment.note())
       if (!this.#logged) continue
@@ -130,14 +170,26 @@ export class DedupeBuffer implements DedupeTaskStore {
     for (const segment of this.#segments) segment.release()
   }
 
-  /** Drops the segments whose last id could no longer make a repeat, ids of this commit included. */
-  #purge(): readonly StoreChange[] {
-    const deletes: StoreChange[] = []
+  /**
+   * Forgets the segments whose last id could no longer make a repeat, ids of this commit included, and deletes the next of
+   * what such segments have stored.
+   */
+  #purge(idsMax: number): ReturnType<ExpiredSegments['take']> {
     const fromMs = this.#streamTimeMs - this.#withinMs
     const isOver = (segment: DedupeSegment): boolean => segment.endMs <= fromMs
-    for (const segment of this.#segments) if (isOver(segment)) deletes.push(...segment.drop())
-    if (deletes.length > 0) this.#segments = this.#segments.filter((each) => !isOver(each))
-    return deletes
+    const over = this.#segments.filter(isOver)
+    if (over.length > 0) {
+      this.#segments = this.#segments.filter((segment) => !isOver(segment))
+      this.#expired.add(over)
+    }
+    return this.#expired.take(idsMax, (id) => this.#isKept(id))
+  }
+
+  /** Whether an id of an expired segment has been accepted again since. */
+  #isKept(id: string): boolean {
+    const low = this.#fingerprint.low(id)
+    const high = this.#fingerprint.high(id)
+    return this.#segments.some((segment) => segment.has(id, low, high, Number.NEGATIVE_INFINITY))
   }
 
   #segmentAt(timeMs: number): DedupeSegment {
@@ -154,15 +206,15 @@ export class DedupeBuffer implements DedupeTaskStore {
     return same
   }
 
-  #addSegment(range: {
-    readonly startMs: number
-    readonly endMs: number
-    readonly expected?: number
-  }): DedupeSegment {
-    const segment = new DedupeSegment(range, this.#store, this.#fingerprint)
+  #addSegment(range: { readonly startMs: number; readonly endMs: number }): DedupeSegment {
+    const segment = this.#newSegment(range)
     this.#segments.push(segment)
     this.#segments.sort((a, b) => a.startMs - b.startMs)
     return segment
+  }
+
+  #newSegment(range: ConstructorParameters<typeof DedupeSegment>[0]): DedupeSegment {
+    return new DedupeSegment(range, this.#store, this.#fingerprint)
   }
 }
 

@@ -2,6 +2,7 @@
 export {
   changelogRestorer,
   type ChangelogRestorer,
+  type RestoredExpiry,
   type RestoredRecord,
   type RestoreSpec,
 } from './changelog-restorer.ts'

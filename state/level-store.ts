@@ -72,6 +72,7 @@ class LevelBackend implements StoreBackend {
   readonly kind = 'level' as const
   readonly ordered = false
   readonly restoreBatchRows: number = 20_000
+  readonly restoreSliceRows: number = 5_000
   readonly #options: LevelBackendOptions
   /** What a store found broken while it was open; its files are removed before it is opened again. */
   readonly #damaged = new Map<string, string>()

@@ -28,6 +28,7 @@ export class MemoryBackend implements StoreBackend {
   readonly kind = 'memory' as const
   readonly ordered = true
   readonly restoreBatchRows: number = 20_000
+  readonly restoreSliceRows: number = 5_000
   readonly #contents = new Map<string, MemoryContents>()
   readonly #open = new Set<string>()
 

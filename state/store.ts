@@ -98,6 +98,8 @@ export interface StoreBackend {
   readonly ordered: boolean
   /** How many changes a restorer should hand to one `apply`: fewer cost speed, more cost memory and a longer pause. */
   readonly restoreBatchRows: number
+  /** The same while other work shares the thread: as many as one `apply` takes without holding it for 50 ms. */
+  readonly restoreSliceRows: number
   /** STORE_REFUSED with the reason if what is there is newer, or no store of this kind; what was damaged says so by `wiped`. */
   open(location: StoreLocation): Promise<OpenedStore>
   /** Removes the store's files; it must not be open. */

@@ -18,6 +18,7 @@ import type {
   ChangelogRecord,
   SealedWrites,
   SuppressTaskStore,
+  Turn,
 } from './task-store.ts'
 
 export interface SuppressBufferOptions {
@@ -75,13 +76,14 @@ export class SuppressBuffer implements SuppressTaskStore {
     return this.#bytes + this.#items.size * ITEM_BYTES
   }
 
-  async load(): Promise<void> {
+  async load(turn?: Turn): Promise<void> {
     for await (const rows of this.#store.scan()) {
       for (const row of rows) {
         // Copies: the rows of a chunk may be views of one large block.
         const { timeMs, change } = decodeBufferValue(row.key.slice(), row.value.slice())
         this.#add({ timeMs, key: change.key, mapKey: bytesToText(change.key), change })
       }
+      await turn?.()
     }
   }
 

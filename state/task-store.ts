@@ -34,10 +34,16 @@ export interface Codec<T> {
   read(source: Buffer, start: number, end: number): T
 }
 
+/** Lets everything else that is ready run: a clock's `turn`. */
+export type Turn = () => Promise<void>
+
 export interface TaskStore {
   readonly name: string
-  /** Fills what is kept in memory from the backend: after restore, before the first record. */
-  load(): Promise<void>
+  /**
+   * Fills what is kept in memory from the backend: after restore, before the first record. It takes a `turn` every few
+   * milliseconds of work, so that a large store does not stop whatever else the thread does.
+   */
+  load(turn?: Turn): Promise<void>
   /** Starts a record: `rollback` returns to here (R15). */
   savepoint(): void
   rollback(): void

@@ -72,7 +72,7 @@ function modelled(
   heldFromMs: number,
 ): Modelled<WindowWriteBuffer<string, string>, Model, Op> {
   return {
-    spec: { name: 'store', kind: 'window' },
+    spec: { name: 'store', kind: 'window', retentionMs: RETENTION_MS, expiry: 'logged' },
     op,
     open: (store) =>
       new WindowWriteBuffer({

@@ -2,7 +2,8 @@
  * The window task store: one value a key and window, window by window in memory, rows `key ‖ start(8) ‖ seq(4)` behind it.
  *
  * Invariant: `#windows` knows every window and every key of it that has a row in the backend or a write in a layer (some of
- * the keys may be gone); a window is forgotten in one piece, rows included, when retention lets it go.
+ * the keys may be gone). A window that retention lets go is never read or written again, and leaves row by row over the
+ * following commits, the same rows from the changelog as from the backend.
  *
  * So a key that is new in its window never asks the backend, closing finds its windows at once, and expiry needs no scan. The
  * price is the keys of all kept windows in memory; `load` rebuilds them.
@@ -16,6 +17,7 @@ import type {
   Codec,
   SealedWrites,
   TimedValue,
+  Turn,
   WindowEntry,
   WindowTaskStore,
 } from './task-store.ts'
@@ -33,8 +35,15 @@ export interface WindowWriteBufferOptions<K, V> extends CacheLimits {
   readonly onClose: boolean
   readonly logged: boolean
   readonly logEvery: boolean
+  /** Tombstones for rows that retention drops, true by default: false where the changelog's topic drops them by itself. */
+  readonly logExpiry?: boolean
 }
 
+/**
+ * Rows of expired windows that one commit deletes, or twice what it writes if that is more: a segment of many keys must not make
+ * one commit of them all, and what expires must not gather faster than it goes.
+ */
+const EXPIRED_ROWS_MAX = 4_096
 /** A key in the index of its window: a map entry, and often a string shared with layers and cache. */
 const INDEXED_KEY_BYTES = 64
 const ABSENT: Written<never> = { value: null, timestampMs: 0 }
@@ -51,6 +60,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
   readonly #store: StateStore
   readonly #format: RowFormat<K, V>
   readonly #logged: boolean
+  readonly #logExpiry: boolean
   readonly #buffer: WriteBuffer<K, V>
   readonly #retention: WindowRetention
   readonly #windows: Map<number, WindowSlice<K, V>> = new Map()
@@ -70,6 +80,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
     this.#store = options.store
     this.#format = new RowFormat(options.name, options.key, options.value, true)
     this.#logged = options.logged
+    this.#logExpiry = options.logged && options.logExpiry !== false
     this.#buffer = new WriteBuffer(options.logEvery && options.logged)
     this.#retention = new WindowRetention(options.retentionMs)
     this.#cacheLimits = options
@@ -79,7 +90,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
     return this.#retention.observedTimeMs
   }
 
-  async load(): Promise<void> {
+  async load(turn?: Turn): Promise<void> {
     for await (const rows of this.#store.scan()) {
       for (const row of rows) {
         const parsed = parseWindowStoreKey(row.key)
@@ -88,6 +99,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
         this.#index(this.#sliceAt(parsed.startMs), this.#format.mapKeyOf(key), key)
         this.#retention.observe(parsed.startMs)
       }
+      await turn?.()
     }
     this.#retention.observe(readObservedTime(this.#store))
     this.#sealedObservedTimeMs = this.observedTimeMs
@@ -159,12 +171,15 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
     })
     this.#rowBytes.add(puts.length, bytes)
     this.#retention.savepoint()
-    const expired = this.#expire()
+    const expired = this.#expire(Math.max(EXPIRED_ROWS_MAX, 2 * puts.length))
     const notes = this.observedTimeMs > this.#sealedObservedTimeMs
     this.#sealedObservedTimeMs = this.observedTimeMs
     if (expired.length === 0 && !notes) return { changelog, changes }
     const note = notes ? [observedTimeNote(this.observedTimeMs)] : []
-    return { changelog, changes: [...changes, ...expired, ...note] }
+    return {
+      changelog: this.#logExpiry ? [...changelog, ...this.#tombstones(expired)] : changelog,
+      changes: [...changes, ...expired, ...note],
+    }
   }
 
   release(): void {
@@ -236,21 +251,33 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
     this.#indexed += keys.size - before
   }
 
-  /** Drops the windows that retention no longer keeps, and answers their rows as deletes. */
-  #expire(): readonly StoreChange[] {
+  /** Deletes of rows in windows that retention no longer keeps, oldest first: what is left waits for the next commit. */
+  #expire(rowsMax: number): readonly StoreChange[] {
     const expired: StoreChange[] = []
     while ((this.#starts[0] ?? Number.POSITIVE_INFINITY) < this.#retention.keptFromMs) {
-      const windowStartMs = this.#starts.shift() ?? 0
+      const windowStartMs = this.#starts[0] ?? 0
       const slice = this.#windows.get(windowStartMs)
-      this.#windows.delete(windowStartMs)
-      if (slice === undefined) continue
-      for (const key of slice.keys.values())
+      for (const [mapKey, key] of slice?.keys ?? []) {
+        if (expired.length >= rowsMax) return expired
         expired.push({ key: this.#format.windowKeyBytes(key, windowStartMs), value: null })
-      this.#cached -= slice.cached.size
-      this.#indexed -= slice.keys.size
-      if (this.#last === slice) this.#last = undefined
+        slice?.keys.delete(mapKey)
+        this.#indexed -= 1
+      }
+      this.#drop(windowStartMs)
     }
     return expired
+  }
+
+  #drop(windowStartMs: number): void {
+    const slice = this.#windows.get(windowStartMs)
+    this.#starts.shift()
+    this.#windows.delete(windowStartMs)
+    this.#cached -= slice?.cached.size ?? 0
+    if (this.#last === slice) this.#last = undefined
+  }
+
+  #tombstones(expired: readonly StoreChange[]): readonly ChangelogRecord[] {
+    return expired.map(({ key }) => ({ key, value: null, timestampMs: this.observedTimeMs }))
   }
 
   // -------------------------------------------------------------- cache

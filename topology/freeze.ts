@@ -10,6 +10,7 @@ import type {
   SealedWrites,
   TaskStore,
   TimedValue,
+  Turn,
   WindowEntry,
   WindowTaskStore,
 } from '#state'
@@ -61,8 +62,8 @@ abstract class FreezingStore<S extends TaskStore> implements TaskStore {
   get memoryBytes(): number {
     return this.store.memoryBytes
   }
-  load(): Promise<void> {
-    return this.store.load()
+  load(turn?: Turn): Promise<void> {
+    return this.store.load(turn)
   }
   savepoint(): void {
     this.store.savepoint()

@@ -20,6 +20,8 @@ export interface StoreOwner {
   readonly taskId: string
   /** What the backend likes to be given at a time while it is restored. */
   readonly restoreBatchRows: number
+  /** The same while others share the thread. */
+  readonly restoreSliceRows: number
 }
 
 /** A changelog partition as it was when the store was opened. */
@@ -58,6 +60,9 @@ export class OpenStore {
 
   get restoreBatchRows(): number {
     return this.#owner.restoreBatchRows
+  }
+  get restoreSliceRows(): number {
+    return this.#owner.restoreSliceRows
   }
   /** The next changelog offset to apply; −1 while nothing ever was. */
   get position(): number {

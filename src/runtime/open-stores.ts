@@ -68,7 +68,8 @@ async function openOne(
   const changelog = await changelogOf(log, identity, spec)
   const backend = await backends.for(spec)
   const location: StoreLocation = { applicationId, taskId, storeName: spec.name }
-  const owner = { logId: log.id, applicationId, taskId, restoreBatchRows: backend.restoreBatchRows }
+  const { restoreBatchRows, restoreSliceRows } = backend
+  const owner = { logId: log.id, applicationId, taskId, restoreBatchRows, restoreSliceRows }
 
   let opened = await backend.open(location)
   try {

@@ -3,13 +3,15 @@
  *
  * It starts at each store's own position, reads committed records only, and applies them in batches, each atomic with the
  * position that was read up to (control records and aborted ones are behind it). The next read is on its way while a batch
- * is applied. A log and a store on this machine answer without ever letting go of the thread: between steps the restorer does.
+ * is applied. A log and a store on this machine answer without ever letting go of the thread: between steps the restorer does,
+ * and while other tasks run on the thread its steps are short.
  *
  * Invariant: a store never holds a record at or beyond its position, so stopping anywhere is a place to go on from.
  */
 import { readBatchHeader, RecordCursor, type FetchedBatch, type Log, type LogReader } from '#log'
 import { changelogRestorer, type ChangelogRestorer } from '#state'
 import type { OpenStore } from './open-store.ts'
+import { restoreSpecOf } from './store-expiry.ts'
 import type { RestoreMetrics } from './streams-metrics.ts'
 import type { Machine } from './streams-options.ts'
 
@@ -17,15 +19,21 @@ import type { Machine } from './streams-options.ts'
 const WAIT_MS = 1_000
 /** Keys and values that may wait for one apply: with large values rows alone would let gigabytes gather. */
 const BYTES_MAX = 16 * 1024 * 1024
+/** The same while other tasks run. */
+const BUSY_BYTES_MAX = 1024 * 1024
 
 export interface RestoreOptions {
   readonly applicationId: string
   readonly taskId: string
   /** At most this many rows in one apply, if that is fewer than the backend likes. */
   readonly rowsMax: number
-  /** At most about this many bytes of keys and values in one apply: what one read returns may come on top. */
+  /** At most about this many bytes of keys and values in one apply: one record may come on top. */
   readonly bytesMax?: number
   readonly fetchBytesMax: number
+  /** The task's time is held back by the slowest upstream (R12): the newest window does not say which are over. */
+  readonly holdsWindows?: boolean
+  /** Whether other tasks run on this thread at present. */
+  readonly isBusy?: () => boolean
 }
 
 /** One store on its way. `target` undefined: a standby, which has no end. */
@@ -43,22 +51,29 @@ class Progress {
   readonly rows: ChangelogRestorer
   /** Everything below is in the store or in `rows`. */
   readTo: number
+  /** Everything below has been returned by the reader. */
+  fetchedTo: number
   leaderEpoch: number
   records: number = 0
   /** Keys and values that were read and not applied. */
   waitingBytes: number = 0
   endedMs: number | undefined
 
-  constructor(goal: RestoreGoal, startedMs: number) {
+  constructor(goal: RestoreGoal, startedMs: number, holdsWindows: boolean) {
     this.goal = goal
     this.startedMs = startedMs
     this.readTo = goal.from
+    this.fetchedTo = goal.from
     this.leaderEpoch = goal.store.leaderEpoch
-    this.rows = changelogRestorer(goal.store.spec, goal.store.store)
+    this.rows = changelogRestorer(restoreSpecOf(goal.store.spec, holdsWindows), goal.store.store)
   }
 
   get isDone(): boolean {
     return this.goal.target !== undefined && this.readTo >= this.goal.target
+  }
+
+  get isFetched(): boolean {
+    return this.goal.target !== undefined && this.fetchedTo >= this.goal.target
   }
 }
 
@@ -78,7 +93,12 @@ export class Restorer {
     const entries = goals.flatMap((goal) => {
       const { changelog } = goal.store
       if (changelog === undefined) return []
-      return [[`${changelog.topic}-${changelog.partition}`, new Progress(goal, nowMs)] as const]
+      return [
+        [
+          `${changelog.topic}-${changelog.partition}`,
+          new Progress(goal, nowMs, options.holdsWindows === true),
+        ] as const,
+      ]
     })
     this.#stores = new Map(entries)
   }
@@ -99,11 +119,13 @@ export class Restorer {
     let reading = this.#read()
     try {
       while (!this.#stopped && !this.#isDone()) {
-        this.#take(await reading)
+        const batches = await reading
+        this.#noteFetched()
         await this.#machine.clock.turn()
-        // What was just taken is applied while the next read is on its way.
+        // What was just fetched is taken and applied while the next read is on its way.
         reading = this.#read()
-        await this.#applyReady(this.#isStandby())
+        await this.#take(batches)
+        if (!this.#stopped) await this.#applyReady(this.#isStandby())
       }
       if (!this.#stopped) await this.#applyReady(false)
       return !this.#stopped
@@ -121,7 +143,8 @@ export class Restorer {
   }
 
   #read(): Promise<readonly FetchedBatch[]> {
-    if (this.#stopped || this.#isDone()) return Promise.resolve([])
+    const isFetched = [...this.#stores.values()].every((progress) => progress.isFetched)
+    if (this.#stopped || isFetched) return Promise.resolve([])
     const reading = this.#reader.poll({ waitMs: WAIT_MS, bytesMax: this.#options.fetchBytesMax })
     // Looked at when it is awaited, which may be after it failed.
     reading.catch(() => {})
@@ -149,23 +172,35 @@ export class Restorer {
     return false
   }
 
-  #take(batches: readonly FetchedBatch[]): void {
-    for (const batch of batches) {
-      const progress = this.#stores.get(`${batch.topic}-${batch.partition}`)
-      if (progress !== undefined) this.#decode(batch, progress)
-    }
-    // Read before the next poll begins: everything below has been returned to us.
+  /** Before the next poll begins: everything below has been returned to us. */
+  #noteFetched(): void {
     for (const progress of this.#stores.values()) {
       const { changelog } = progress.goal.store
       if (changelog === undefined) continue
       const position = this.#reader.progress(changelog)?.position ?? -1
-      progress.readTo = Math.max(progress.readTo, position)
+      progress.fetchedTo = Math.max(progress.fetchedTo, position)
     }
   }
 
-  #decode(batch: FetchedBatch, progress: Progress): void {
+  async #take(batches: readonly FetchedBatch[]): Promise<void> {
+    const fetchedTo = [...this.#stores.values()].map((progress) => progress.fetchedTo)
+    for (const batch of batches) {
+      const progress = this.#stores.get(`${batch.topic}-${batch.partition}`)
+      if (progress !== undefined) await this.#decode(batch, progress)
+      if (this.#stopped) return
+    }
+    // Beyond the last record there may be what no reader is shown.
+    for (const [index, progress] of [...this.#stores.values()].entries()) {
+      progress.readTo = Math.max(progress.readTo, fetchedTo[index] ?? -1)
+    }
+  }
+
+  /** Records wait until there are enough for one apply, which may be in the middle of a batch. */
+  async #decode(batch: FetchedBatch, progress: Progress): Promise<void> {
     const limit = progress.goal.target ?? Number.POSITIVE_INFINITY
+    const epoch = readBatchHeader(batch.bytes).leaderEpoch
     const cursor = this.#cursor
+    let { rowsMax, bytesMax } = this.#applyLimits(progress)
     cursor.open(batch.bytes, batch)
     while (cursor.next()) {
       // An input that serves as changelog goes on beyond what its task has committed (R3), and may have null keys (K1).
@@ -173,38 +208,59 @@ export class Restorer {
       progress.rows.add(cursor)
       progress.records += 1
       progress.waitingBytes += cursor.recordEnd - cursor.recordStart
+      if (progress.rows.rows < rowsMax && progress.waitingBytes < bytesMax) continue
+      progress.readTo = cursor.offset + 1
+      progress.leaderEpoch = Math.max(progress.leaderEpoch, epoch)
+      await this.#apply(progress)
+      if (this.#stopped) return
+      ;({ rowsMax, bytesMax } = this.#applyLimits(progress))
     }
     progress.readTo = Math.max(progress.readTo, Math.min(batch.nextOffset, limit))
-    progress.leaderEpoch = Math.max(progress.leaderEpoch, readBatchHeader(batch.bytes).leaderEpoch)
+    progress.leaderEpoch = Math.max(progress.leaderEpoch, epoch)
   }
 
-  /** Applies where a full batch waits, where the target is reached, and if `isEager` whatever there is. */
+  #applyLimits({ goal: { store } }: Progress): {
+    readonly rowsMax: number
+    readonly bytesMax: number
+  } {
+    const { rowsMax, bytesMax, isBusy } = this.#options
+    const busy = isBusy?.() === true
+    return {
+      rowsMax: Math.min(busy ? store.restoreSliceRows : store.restoreBatchRows, rowsMax),
+      bytesMax: bytesMax ?? (busy ? BUSY_BYTES_MAX : BYTES_MAX),
+    }
+  }
+
+  /** Applies what waits where the target is reached, and if `isEager` everywhere. */
   async #applyReady(isEager: boolean): Promise<void> {
     for (const progress of this.#stores.values()) {
-      const { store } = progress.goal
       const ended = progress.isDone && progress.endedMs === undefined
-      const { rowsMax, bytesMax = BYTES_MAX } = this.#options
-      const rowsMin = isEager ? 1 : Math.min(store.restoreBatchRows, rowsMax)
-      const isFull = progress.rows.rows >= rowsMin || progress.waitingBytes >= bytesMax
-      if (isFull || ended) await this.#apply(progress)
-      if (ended) this.#end(progress)
+      if (ended || (isEager && progress.rows.rows > 0)) await this.#apply(progress)
       if (this.#stopped) return
+      if (ended) this.#end(progress)
     }
   }
 
   async #apply(progress: Progress): Promise<void> {
     const { clock, failpoint } = this.#machine
     const { store, target } = progress.goal
+    const { leaderEpoch } = progress
     const position = Math.min(progress.readTo, target ?? progress.readTo)
     progress.waitingBytes = 0
     if (progress.rows.rows === 0) {
-      store.skipTo(position, progress.leaderEpoch)
+      store.skipTo(position, leaderEpoch)
     } else {
-      const { leaderEpoch } = progress
       await store.apply(progress.rows.take(), { position, leaderEpoch, nowMs: clock.nowMs() })
     }
     failpoint('runtime:restore')
     await clock.turn()
+    for await (const deletes of progress.rows.expired()) {
+      if (this.#stopped) return
+      if (deletes.length > 0) {
+        await store.apply(deletes, { position, leaderEpoch, nowMs: clock.nowMs() })
+      }
+      await clock.turn()
+    }
   }
 
   #end(progress: Progress): void {

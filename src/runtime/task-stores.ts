@@ -13,6 +13,7 @@ import {
 } from '#state'
 import { assert } from '#system'
 import type { StoreSpec } from '#topology'
+import { logsExpiry } from './store-expiry.ts'
 
 export function taskStoreOf(spec: StoreSpec, store: StateStore, cacheBytesMax: number): TaskStore {
   const { name, logEvery } = spec
@@ -44,13 +45,20 @@ export function taskStoreOf(spec: StoreSpec, store: StateStore, cacheBytesMax: n
         onClose,
         logged,
         logEvery,
+        logExpiry: logsExpiry(spec),
         cacheBytesMax,
       })
     }
     case 'suppress':
       return new SuppressBuffer({ name, store, logged })
     case 'dedupe':
-      return new DedupeBuffer({ name, store, logged, withinMs: spec.withinMs })
+      return new DedupeBuffer({
+        name,
+        store,
+        logged,
+        logExpiry: logsExpiry(spec),
+        withinMs: spec.withinMs,
+      })
   }
 }
 

@@ -1,7 +1,12 @@
 /** What tests of task stores share: codecs, a backend in memory, and the steps of a commit. */
 import { join } from 'node:path'
 import { asBuffer, readInt64 } from '#system'
-import { changelogRestorer, type RestoredRecord, type RestoreSpec } from '../changelog-restorer.ts'
+import {
+  changelogRestorer,
+  type ChangelogRestorer,
+  type RestoredRecord,
+  type RestoreSpec,
+} from '../changelog-restorer.ts'
 import { MemoryBackend } from '../memory-store.ts'
 import { STORE_FORMAT, type OrderedStore, type StoreHeader, isOrdered } from '../store.ts'
 import type { ChangelogRecord, Codec, SealedWrites, TaskStore } from '../task-store.ts'
@@ -74,9 +79,18 @@ export async function restore(
   const restorer = changelogRestorer(spec, backend)
   for (const [index, { key, value, timestampMs, headers }] of records.entries()) {
     restorer.add(restored(key, value, timestampMs, headers))
-    if ((index + 1) % batch === 0) await backend.apply(restorer.take(), HEADER)
+    if ((index + 1) % batch === 0) await applyRestored(restorer, backend)
   }
+  await applyRestored(restorer, backend)
+}
+
+/** What a restorer has waiting, and what expires with it. */
+export async function applyRestored(
+  restorer: ChangelogRestorer,
+  backend: OrderedStore,
+): Promise<void> {
   await backend.apply(restorer.take(), HEADER)
+  for await (const deletes of restorer.expired()) await backend.apply(deletes, HEADER)
 }
 
 /** A changelog record, readable: key, value and time; bytes as latin1. */

@@ -66,6 +66,7 @@ class Disk {
     kind: 'memory',
     ordered: true,
     restoreBatchRows: 100,
+    restoreSliceRows: 10,
     open: (location: StoreLocation): Promise<OpenedStore> => this.#openStore(location),
     wipe: (location) => this.backend.wipe(location),
   }
