@@ -62,6 +62,7 @@ async function unloggedStandby(): Promise<{
     taskOptions: DEFAULT_TASK_OPTIONS,
     limits: DEFAULT_LIMITS,
     machine: machineOf({ clock }),
+    isBusy: () => false,
     appendsFirst: false,
   }
   const inputs = [{ topic: 'words', partition: 0 }]

@@ -31,6 +31,8 @@ export interface RecoverySetup {
   readonly taskOptions: TaskOptions
   readonly limits: StreamsLimits
   readonly machine: Machine
+  /** Whether tasks run on this thread: a restore then leaves it to them every few milliseconds. */
+  readonly isBusy: () => boolean
   /** At least once, on a log where the first commit may leave appends and no offsets: R22 cannot be told from that. */
   readonly appendsFirst: boolean
   readonly carefulTasks: CarefulTasks
@@ -159,15 +161,18 @@ export class Recovery {
       if (this.#mode === 'standby') await this.#stopped()
       return true
     }
-    const { log, machine, limits } = this.#setup
+    const { log, machine, limits, isBusy } = this.#setup
+    const { applicationId, taskId, subTopology } = this.identity
     const restorer = new Restorer(
       log,
       machine,
       {
-        applicationId: this.identity.applicationId,
-        taskId: this.identity.taskId,
+        applicationId,
+        taskId,
         rowsMax: limits.restoreBatchRows,
         fetchBytesMax: limits.fetchBytesMax,
+        holdsWindows: subTopology.sources.some(({ time }) => time === 'slowest-upstream'),
+        isBusy,
       },
       goals,
     )
@@ -225,7 +230,7 @@ export class Recovery {
       failpoint: machine.failpoint,
       ...(careful && { careful }),
     })
-    await task.loadStores()
+    await task.loadStores(() => machine.clock.turn())
     return task
   }
 }

@@ -22,7 +22,7 @@ interface Recovering {
   readonly ended: Promise<void>
 }
 
-export interface TaskSetSetup extends RecoverySetup {
+export interface TaskSetSetup extends Omit<RecoverySetup, 'isBusy'> {
   readonly topology: Topology
   /** Something became ready, or failed: the loop should look. */
   readonly wake: () => void
@@ -195,7 +195,8 @@ export class TaskSet {
   }
 
   #recovery(taskId: string, mode: 'active' | 'standby'): Recovery {
-    return new Recovery(this.#setup, this.#identityOf(taskId), this.inputsOf(taskId), mode)
+    const setup = { ...this.#setup, isBusy: () => this.running.size > 0 }
+    return new Recovery(setup, this.#identityOf(taskId), this.inputsOf(taskId), mode)
   }
 
   #end(from: Map<string, Recovering>, taskId: string, recovery: Recovery): void {

@@ -13,7 +13,7 @@ import {
   type RecordHeaders,
   type TopicPartition,
 } from '#log'
-import type { TaskStore } from '#state'
+import type { TaskStore, Turn } from '#state'
 import { assert, noObserver } from '#system'
 import type { PipelineApi, TimeWindow } from '#topology'
 import { EventTime } from './event-time.ts'
@@ -188,9 +188,9 @@ export class Task implements TaskApi {
   }
 
   /** Fills what the stores keep in memory: before `start`. */
-  async loadStores(): Promise<void> {
+  async loadStores(turn?: Turn): Promise<void> {
     this.#lifecycle.step('restoring')
-    for (const store of this.stores.values()) await store.load()
+    for (const store of this.stores.values()) await store.load(turn)
   }
 
   start(committed: ReadonlyMap<string, CommittedOffset>): void {
