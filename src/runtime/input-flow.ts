@@ -31,10 +31,14 @@ export class InputFlow {
     this.#limits = limits
   }
 
-  /** Reads the inputs of these tasks from now on: new ones from where they start, the others from where they are. */
+  /**
+   * Reads the inputs of these tasks from now on: new ones from where they start, the others from where they are. A task that
+   * has failed reads nothing.
+   */
   assign(tasks: readonly RunningTask[]): void {
     const inputs = new Map<string, Input>()
     for (const task of tasks) {
+      if (task.failure !== undefined) continue
       for (const { topic, partition } of task.inputs) {
         const key = partitionKey({ topic, partition })
         const known = this.#inputs.get(key)
@@ -79,11 +83,6 @@ export class InputFlow {
     if (!this.#inputs.has(partitionKey(input))) return undefined
     const progress = this.#reader.progress(input)
     return progress === undefined || progress.fetchedAtMs < 0 ? undefined : progress
-  }
-
-  taskAt(place: TopicPartition | undefined): string {
-    const input = place === undefined ? undefined : this.#inputs.get(partitionKey(place))
-    return input?.task.taskId ?? 'none'
   }
 
   #positionOf(input: Input): number {

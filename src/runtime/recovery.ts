@@ -11,6 +11,7 @@ import { partitionKey, type CommittedOffset, type Log, type TopicPartition } fro
 import type { StateStore } from '#state'
 import type { CarefulTasks } from './careful-tasks.ts'
 import type { StoreBackends } from './backends.ts'
+import { offsetsLost } from './input-failure.ts'
 import type { OpenStore } from './open-store.ts'
 import { closeStores, openStores, type OpenedTask } from './open-stores.ts'
 import { Restorer } from './restorer.ts'
@@ -148,7 +149,8 @@ export class Recovery {
       const found = committed.get(key)
       const earliest = await this.#setup.log.earliestOffset(input)
       if (found !== undefined && found.offset < earliest) {
-        throw this.#lost(`${key} was committed at ${found.offset} and now begins at ${earliest}`)
+        const { applicationId, taskId } = this.identity
+        throw offsetsLost({ ...input, offset: found.offset }, earliest, taskId, applicationId)
       }
       positions.set(key, found ?? { offset: earliest, metadata: '' })
     }

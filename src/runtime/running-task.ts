@@ -9,6 +9,7 @@ import type { OpenStore } from './open-store.ts'
 import { closeStores } from './open-stores.ts'
 import type { RecoveredTask } from './recovery.ts'
 import type { TaskIdentity } from './task-contract.ts'
+import type { TaskError } from './task-error.ts'
 import type { Task } from './task.ts'
 
 type Positions = Readonly<Record<string, number>>
@@ -21,6 +22,7 @@ export class RunningTask implements CommittingTask {
   readonly startedAt: ReadonlyMap<string, CommittedOffset>
   /** Between giving up an assignment and hearing the next: keeps everything, takes nothing. */
   isSuspended: boolean = false
+  #failure: TaskError | undefined
   #appliedInputs: Positions
   readonly #waiting = new Set<{ readonly for: Positions; readonly wake: () => void }>()
 
@@ -43,10 +45,24 @@ export class RunningTask implements CommittingTask {
     return this.task.inputs
   }
   get state(): string {
+    if (this.#failure !== undefined) return 'failed'
     return this.isSuspended ? 'suspended' : this.task.state
+  }
+  /** What it has stopped for; what it had done before is still committed. */
+  get failure(): TaskError | undefined {
+    return this.#failure
+  }
+  /** It takes records, punctuates and ticks. */
+  get isActive(): boolean {
+    return !this.isSuspended && this.#failure === undefined
   }
   get appliedInputs(): Positions {
     return this.#appliedInputs
+  }
+
+  /** An input of it cannot be read on: it takes nothing any more until it is rebuilt. */
+  fail(error: TaskError): void {
+    this.#failure ??= error
   }
 
   applied(inputPositions: Positions): void {

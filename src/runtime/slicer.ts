@@ -8,6 +8,7 @@ import type { SliceResult } from './commit-cycle.ts'
 import type { IdleGate } from './idle-gate.ts'
 import type { RunningTask } from './running-task.ts'
 import type { Machine, StreamsLimits } from './streams-options.ts'
+import type { StepResult } from './task-contract.ts'
 import type { WorkerCounters } from './worker-counters.ts'
 
 /** A tick that was due and did not happen is tried again after this long, or when the gate has an answer. */
@@ -19,6 +20,8 @@ export interface SlicerSetup {
   readonly counters: WorkerCounters
   readonly progressOf: (partition: TopicPartition) => FetchProgress | undefined
   readonly gate: IdleGate
+  /** Whether the error was of one input, and only its task has stopped. */
+  readonly onInputError: (error: unknown) => boolean
 }
 
 export class Slicer {
@@ -38,7 +41,7 @@ export class Slicer {
 
   run(tasks: readonly RunningTask[]): SliceResult & { readonly processed: number } {
     const { clock } = this.#setup.machine
-    const active = tasks.filter(({ isSuspended }) => !isSuspended)
+    const active = tasks.filter(({ isActive }) => isActive)
     const endMs = clock.elapsedMs() + this.#setup.limits.sliceMs
     let processed = 0
     let isLayerFull = false
@@ -48,7 +51,7 @@ export class Slicer {
       for (let turn = 0; turn < active.length && !isOver; turn += 1) {
         const task = active[(this.#first + turn) % active.length]
         if (task === undefined || !ready.has(task)) continue
-        const step = task.task.process(this.#setup.limits.stepRecordsMax, this.#setup.progressOf)
+        const step = this.#step(task)
         processed += step.processed
         if (step.stopped !== 'records-max') ready.delete(task)
         if (step.stopped === 'layer-full') isLayerFull = true
@@ -58,7 +61,7 @@ export class Slicer {
     }
     this.#hasMore = isOver && ready.size > 0
     this.#setup.counters.recordsProcessed += processed
-    for (const task of active) this.#punctuate(task)
+    for (const task of active) if (task.isActive) this.#punctuate(task)
     return { processed, isLayerFull, isCaughtUp: !this.#hasMore && this.#isCaughtUp(active) }
   }
 
@@ -66,8 +69,8 @@ export class Slicer {
   nextDueMs(tasks: Iterable<RunningTask>): number {
     const { clock } = this.#setup.machine
     let dueMs = Number.POSITIVE_INFINITY
-    for (const { task, isSuspended } of tasks) {
-      if (isSuspended) continue
+    for (const { task, isActive } of tasks) {
+      if (!isActive) continue
       dueMs = Math.min(
         dueMs,
         task.nextWallClockMs - clock.nowMs(),
@@ -75,6 +78,17 @@ export class Slicer {
       )
     }
     return dueMs
+  }
+
+  /** Bytes that are damaged inside of a batch are met only here. */
+  #step(task: RunningTask): StepResult {
+    const { limits, progressOf, onInputError } = this.#setup
+    try {
+      return task.task.process(limits.stepRecordsMax, progressOf)
+    } catch (error) {
+      if (!onInputError(error)) throw error
+      return { processed: 0, stopped: 'empty' }
+    }
   }
 
   #punctuate({ task }: RunningTask): void {
@@ -92,11 +106,13 @@ export class Slicer {
 
   /** Everything that can be fetched has been, and nothing of it is left. */
   #isCaughtUp(tasks: readonly RunningTask[]): boolean {
-    return tasks.every(({ task }) =>
-      task.inputs.every((input) => {
-        const progress = this.#setup.progressOf(input)
-        return progress === undefined || progress.position >= progress.lastStableOffset
-      }),
+    return tasks.every(
+      ({ task, isActive }) =>
+        !isActive ||
+        task.inputs.every((input) => {
+          const progress = this.#setup.progressOf(input)
+          return progress === undefined || progress.position >= progress.lastStableOffset
+        }),
     )
   }
 }

@@ -7,6 +7,8 @@
 export interface TaskMetrics {
   readonly taskId: string
   readonly state: string
+  /** Why it has stopped, if its state is `failed`. */
+  readonly failure?: string
   readonly worker: number
   readonly streamTimeMs: number
   readonly bufferedBytes: number

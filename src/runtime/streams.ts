@@ -4,7 +4,7 @@
  * Invariant: nothing of an application runs before `start` or after `close` has resolved.
  */
 import { partitionKey, type TopicPartition } from '#log'
-import { assert } from '#system'
+import { assert, type Observer } from '#system'
 import type { Topology, Windowed } from '#topology'
 import { hostWorkers, type Hosted } from './hosting.ts'
 import { inputTopicsOf } from './internal-names.ts'
@@ -21,6 +21,7 @@ import {
   type TopologySource,
 } from './streams-options.ts'
 import { nextStreamsState, type StreamsState } from './streams-state.ts'
+import type { RecordPlace } from './task-error.ts'
 import { writeTopologyRecord } from './topology-record.ts'
 import { prepareTopics, type LogTopics } from './topics.ts'
 
@@ -35,6 +36,8 @@ export interface InputLag extends TopicPartition {
 
 export interface StreamsEvents {
   state: { readonly from: StreamsState; readonly to: StreamsState }
+  /** One task has stopped before an offset of an input, and only it: `error` says what to do. */
+  'task-failed': RecordPlace & { readonly taskId: string; readonly error: string }
   failed: { readonly error: unknown }
 }
 
@@ -71,7 +74,7 @@ export class Streams {
     assert(backend === 'memory' || stateDir !== undefined, 'stores on disk need a stateDir')
     this.#source = topology
     this.#options = options
-    this.#machine = machineOf(options)
+    this.#machine = this.#listening(machineOf(options))
     if (!isTopologyModule(topology)) this.#topology = topology
   }
 
@@ -169,6 +172,16 @@ export class Streams {
   }
 
   // -------------------------------------------------------------- inside
+
+  #listening(machine: Machine): Machine {
+    const observer: Observer = (happening) => {
+      machine.observer(happening)
+      if (happening.kind !== 'task-failed') return
+      const { taskId, topic, partition, offset, error } = happening
+      this.#emit('task-failed', { taskId, topic, partition, offset, error })
+    }
+    return { ...machine, observer }
+  }
 
   async #begin(): Promise<void> {
     const { log, stateDir, createTopics, workers = 1 } = this.#options

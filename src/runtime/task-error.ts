@@ -29,6 +29,11 @@ export type TaskErrorCode =
   | 'TIMESTAMP_TOO_FAR'
   /** The committed offsets are gone although the task has state (R22). Reset the application, or restore the offsets. */
   | 'OFFSETS_LOST'
+  /**
+   * A batch of an input is damaged on the log: the task has stopped before it, and only it. Restore the topic from a copy, or
+   * commit an offset behind the damage for the application; then start again.
+   */
+  | 'INPUT_CORRUPT'
   /** The journal holds an entry of a newer version. Replay with that version. */
   | 'JOURNAL_NEWER'
   /** The journal's bytes are damaged. Restore the topic from a copy. */

@@ -9,10 +9,12 @@ import { assert } from '#system'
 import type { Topology } from '#topology'
 import { decodeAssignedTasks, NOTHING_ASSIGNED, type AssignedTasks } from './assignment-data.ts'
 import { taskShapes, type TaskShape } from './assignment.ts'
+import { isOfOneInput, tellFailure } from './input-failure.ts'
 import type { OpenStore } from './open-store.ts'
 import { Recovery, type RecoveredTask, type RecoverySetup } from './recovery.ts'
 import { RunningTask } from './running-task.ts'
 import type { TaskIdentity } from './task-contract.ts'
+import type { TaskError } from './task-error.ts'
 
 /** Restores at a time: more would share the same disk and log. */
 const RECOVERIES_MAX = 2
@@ -31,12 +33,16 @@ export interface TaskSetSetup extends Omit<RecoverySetup, 'isBusy'> {
 export class TaskSet {
   readonly running: Map<string, RunningTask> = new Map()
   readonly standbys: Map<string, Recovering> = new Map()
+  /** Tasks of ours that could not be recovered, because of one of their inputs. */
+  readonly failed: Map<string, TaskError> = new Map()
   readonly #setup: TaskSetSetup
   readonly #shapes: ReadonlyMap<string, TaskShape>
   readonly #recovering = new Map<string, Recovering>()
   readonly #queue: string[] = []
   readonly #ready: RecoveredTask[] = []
   #tasks: AssignedTasks = NOTHING_ASSIGNED
+  /** All that was given has run since the start: what now fails alone stops alone. */
+  #hasSettled = false
   #failure: { readonly error: unknown } | undefined
   #restoredRecords = 0
 
@@ -51,7 +57,7 @@ export class TaskSet {
   }
   /** Every task that was given runs. */
   get isSettled(): boolean {
-    return this.#tasks.active.every((taskId) => this.running.has(taskId))
+    return this.#tasks.active.every((taskId) => this.running.has(taskId) || this.failed.has(taskId))
   }
   /** What no recovery can mend by itself. */
   get failure(): { readonly error: unknown } | undefined {
@@ -101,6 +107,7 @@ export class TaskSet {
 
   /** Begins to recover every task that was given and does not run. */
   recoverAll(): void {
+    this.failed.clear()
     const missing = this.#tasks.active.filter((taskId) => !this.running.has(taskId))
     const order = [...missing].sort(
       (a, b) => Number(this.#isStateful(a)) - Number(this.#isStateful(b)),
@@ -118,6 +125,7 @@ export class TaskSet {
       assert(!this.running.has(taskId), `${taskId} runs once`)
       this.running.set(taskId, new RunningTask(recovered))
     }
+    if (this.isSettled && this.running.size > 0) this.#hasSettled = true
     return ready.length > 0
   }
 
@@ -140,6 +148,7 @@ export class TaskSet {
     if (keep === 'nothing') this.#tasks = NOTHING_ASSIGNED
     const running = [...this.running.values()]
     this.running.clear()
+    this.failed.clear()
     await Promise.all(running.map((task) => task.close()))
     await this.stopRecoveries()
   }
@@ -173,12 +182,23 @@ export class TaskSet {
         },
         (error: unknown) => {
           this.#end(this.#recovering, taskId, recovery)
-          this.#failure ??= { error }
+          this.#fail(taskId, error)
           this.#setup.wake()
         },
       )
       this.#recovering.set(taskId, { recovery, ended })
     }
+  }
+
+  /** R22: a start is refused. Whoever runs goes on without the task, like the others. */
+  #fail(taskId: string, error: unknown): void {
+    if (!this.#hasSettled || !isOfOneInput(error)) {
+      this.#failure ??= { error }
+      return
+    }
+    this.failed.set(taskId, error)
+    tellFailure(this.#setup.machine, this.#setup.groupId, error)
+    this.#startNext()
   }
 
   #startStandby(taskId: string): void {

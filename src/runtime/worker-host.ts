@@ -3,8 +3,10 @@
  *
  * Invariant: `ended` settles once, after everything of the worker is closed.
  */
+import type { RunningTask } from './running-task.ts'
 import { answerQuestion, type StoreQuestion, type StoreReply } from './store-question.ts'
-import type { StreamsMetrics } from './streams-metrics.ts'
+import type { StreamsMetrics, TaskMetrics } from './streams-metrics.ts'
+import type { TaskError } from './task-error.ts'
 import type { WorkerSetup } from './worker-setup.ts'
 import { TaskWorker } from './worker.ts'
 
@@ -36,7 +38,7 @@ function answeringOf(worker: TaskWorker): Parameters<typeof answerQuestion>[0] {
 }
 
 export function metricsOf(worker: TaskWorker): StreamsMetrics {
-  const { counters, tasks, setup } = worker
+  const { counters, tasks } = worker
   const { recordsProcessed, commits, commitsFailed, recoveries, commitMsTotal, commitMsMax } =
     counters
   const { punctuations, ticks } = counters
@@ -50,19 +52,42 @@ export function metricsOf(worker: TaskWorker): StreamsMetrics {
     punctuations,
     ticks,
     restoredRecords: tasks.restoredRecords,
-    tasks: [...tasks.running.values()].map((running) => ({
-      taskId: running.taskId,
-      state: running.state,
-      worker: setup.worker,
-      streamTimeMs: running.task.streamTimeMs,
-      bufferedBytes: running.task.bufferedBytes,
-      droppedRecords: running.task.droppedRecords,
-      lagRecords: running.inputs.reduce((sum, input) => {
-        const end = worker.progress(input)?.highWatermark ?? 0
-        const applied = running.appliedInputs[`${input.topic}-${input.partition}`] ?? 0
-        return sum + Math.max(0, end - applied)
-      }, 0),
-    })),
+    tasks: [
+      ...[...tasks.running.values()].map((running) => runningMetrics(worker, running)),
+      ...[...tasks.failed.values()].map((failure) => failedMetrics(worker, failure)),
+    ],
     restores: [...tasks.recoveries()].flatMap(({ recovery }) => recovery.metrics()),
+  }
+}
+
+function runningMetrics(worker: TaskWorker, running: RunningTask): TaskMetrics {
+  const { taskId, task, state, failure, inputs, appliedInputs } = running
+  return {
+    taskId,
+    state,
+    ...(failure && { failure: failure.message }),
+    worker: worker.setup.worker,
+    streamTimeMs: task.streamTimeMs,
+    bufferedBytes: task.bufferedBytes,
+    droppedRecords: task.droppedRecords,
+    lagRecords: inputs.reduce((sum, input) => {
+      const end = worker.progress(input)?.highWatermark ?? 0
+      const applied = appliedInputs[`${input.topic}-${input.partition}`] ?? 0
+      return sum + Math.max(0, end - applied)
+    }, 0),
+  }
+}
+
+/** Could not be recovered: nothing is known of it but why. */
+function failedMetrics(worker: TaskWorker, { taskId, message }: TaskError): TaskMetrics {
+  return {
+    taskId,
+    state: 'failed',
+    failure: message,
+    worker: worker.setup.worker,
+    streamTimeMs: -1,
+    bufferedBytes: 0,
+    droppedRecords: 0,
+    lagRecords: 0,
   }
 }

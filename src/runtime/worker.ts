@@ -10,7 +10,6 @@
  */
 import {
   LogError,
-  partitionKey,
   type Assignment,
   type FetchProgress,
   type GroupMember,
@@ -28,6 +27,7 @@ import { CommitCycle } from './commit-cycle.ts'
 import { Committer } from './committer.ts'
 import { IdleGate } from './idle-gate.ts'
 import { inputTopicsOf } from './internal-names.ts'
+import { failInput } from './input-failure.ts'
 import { InputFlow } from './input-flow.ts'
 import { isPermanent, mayHeal } from './retry.ts'
 import { Slicer } from './slicer.ts'
@@ -87,6 +87,7 @@ export class TaskWorker {
       counters: this.counters,
       progressOf,
       gate: new IdleGate(log, machine.clock, wake),
+      onInputError: (error) => this.#onInputError(error),
     })
     this.#commits = new CommitCycle({
       committer: new Committer(log, applicationId, setup.guarantee, machine),
@@ -158,16 +159,18 @@ export class TaskWorker {
 
   async #onFetchError(error: unknown): Promise<void> {
     if (this.#stop.signal.aborted) return
-    if (error instanceof LogError && error.code === 'OFFSET_OUT_OF_RANGE') {
-      const at = error.at === undefined ? 'an input' : partitionKey(error.at)
-      const message = `${at} no longer has what comes next (R22): ${error.message}`
-      throw new TaskError('OFFSETS_LOST', message, {
-        taskId: this.#flow.taskAt(error.at),
-        cause: error,
-      })
-    }
+    if (this.#onInputError(error)) return
     if (!mayHeal(error)) throw error
     await this.#retries.forLog(() => Promise.resolve(), error)
+  }
+
+  /** True if it is about one input: its task has stopped, and the others go on. */
+  #onInputError(error: unknown): boolean {
+    const { machine, topology } = this.setup
+    const { running } = this.tasks
+    if (!failInput(error, running.values(), machine, topology.applicationId)) return false
+    this.#readOn()
+    return true
   }
 
   async #work(): Promise<void> {

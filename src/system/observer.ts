@@ -50,6 +50,16 @@ export type Happening =
       readonly offset: number
       readonly error: string
     }
+  /** One task has stopped before an offset of an input; the others of the application go on. */
+  | {
+      readonly kind: 'task-failed'
+      readonly applicationId: string
+      readonly taskId: string
+      readonly topic: string
+      readonly partition: number
+      readonly offset: number
+      readonly error: string
+    }
   | { readonly kind: 'failed'; readonly applicationId: string; readonly error: unknown }
 
 export type Observer = (happening: Happening) => void
