@@ -42,7 +42,7 @@ export class Broker {
       jars,
       'kafka.tools.StorageTool',
       ['format', '--config', this.propertiesFile, ...args],
-      { heapMaxMb: 256 },
+      { heapMaxMb: 256, isShortRun: true },
     )
     const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' })
     const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()])

@@ -15,7 +15,7 @@
 export { kafkaForTests } from './for-tests.ts'
 export type { KafkaForTests } from './for-tests.ts'
 export { KAFKA_VERSION, KafkaUnavailable } from './jars.ts'
-export { USERS } from './security.ts'
+export { mutualTlsClientSettings, saslClientSettings, USERS } from './security.ts'
 export type { Certificates, User } from './security.ts'
 export { Cluster, openCluster, removeAbandoned, startCluster } from './start-cluster.ts'
 export type { BrokerStatus, ClusterOptions } from './start-cluster.ts'

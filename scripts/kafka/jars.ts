@@ -88,6 +88,8 @@ function firstError(output: string): string {
 
 export interface JavaOptions {
   readonly heapMaxMb: number
+  /** Starts sooner, at the price of slower code later. */
+  readonly isShortRun?: boolean
   readonly properties?: Readonly<Record<string, string>>
 }
 
@@ -103,6 +105,7 @@ export function javaCommand(
     'java',
     `-Xmx${options.heapMaxMb}m`,
     '-XX:+UseSerialGC',
+    ...(options.isShortRun === true ? ['-XX:TieredStopAtLevel=1'] : []),
     '-Djava.awt.headless=true',
     ...Object.entries(properties).map(([name, value]) => `-D${name}=${value}`),
     '-cp',

@@ -61,6 +61,39 @@ export function scramArguments(): string[] {
   )
 }
 
+/** What Kafka's own clients need to come as `user` on the listener with passwords. */
+export function saslClientSettings(
+  user: User,
+  mechanism: (typeof MECHANISMS)[number],
+  password: string = USERS[user],
+): Record<string, string> {
+  const module = mechanism === 'PLAIN' ? 'plain.PlainLoginModule' : 'scram.ScramLoginModule'
+  const login = `username="${user}" password="${password}"`
+  return {
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': mechanism,
+    'sasl.jaas.config': `${MODULES}.${module} required ${login};`,
+  }
+}
+
+/** What they need to come as `user` by a client certificate. */
+export async function mutualTlsClientSettings(
+  certificates: Certificates,
+  user: 'app' | 'limited',
+): Promise<Record<string, string>> {
+  const pem = async (path: string): Promise<string> =>
+    (await Bun.file(path).text()).trim().replaceAll('\n', '\\n')
+  const { cert, key } = certificates[user]
+  return {
+    'security.protocol': 'SSL',
+    'ssl.truststore.type': 'PEM',
+    'ssl.truststore.certificates': await pem(certificates.ca),
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.certificate.chain': await pem(cert),
+    'ssl.keystore.key': await pem(key),
+  }
+}
+
 /** Paths of PEM files: a client trusts `ca`; `other*` belong to an authority that no broker knows. */
 export interface Certificates {
   readonly ca: string
