@@ -46,6 +46,8 @@ function remedyOf({ code, message }: SystemError): string {
 function observe(happening: Happening): void {
   if (happening.kind === 'failed')
     console.error(`campus: ${happening.applicationId}:`, happening.error)
+  if (happening.kind === 'task-failed')
+    console.error(`campus: ${happening.applicationId}: ${happening.error}`)
   if (happening.kind === 'store-rebuilt')
     console.error(
       `campus: ${happening.store} of ${happening.taskId} is rebuilt: ${happening.reason}`,

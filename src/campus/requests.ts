@@ -6,7 +6,7 @@
  * It is not synced on every write: `kill -9` loses nothing; after a power cut a retry may get a later timestamp, under the
  * same order id, and dedupe still drops it.
  */
-import { Database } from 'bun:sqlite'
+import { Database, type Statement } from 'bun:sqlite'
 import type { Order } from './schemas.ts'
 
 /** An order as it was accepted; `request` is undefined for one without an idempotency key. */
@@ -31,6 +31,7 @@ const FORMAT = 1
 
 export class Requests {
   readonly #database: Database
+  readonly #statements: readonly Statement[]
   readonly #rememberAll: (accepted: readonly AcceptedOrder[]) => readonly Remembered[]
 
   constructor(path: string) {
@@ -49,6 +50,7 @@ export class Requests {
     const find = database.prepare<Row, [string, string | null]>(
       'SELECT body_hash, answer FROM accepted WHERE order_id = ? OR key = ?',
     )
+    this.#statements = [insert, find]
     this.#rememberAll = database.transaction((accepted: readonly AcceptedOrder[]) =>
       accepted.map(({ order, request }): Remembered => {
         const { order_id, timestamp } = order
@@ -92,7 +94,9 @@ export class Requests {
       .run(nowMs - KEPT_MS, rowsMax)
   }
 
+  /** True to `close`: without it a statement that nobody has collected yet would keep the file and its lock. */
   close(): void {
-    this.#database.close()
+    for (const statement of this.#statements) statement.finalize()
+    this.#database.close(true)
   }
 }
