@@ -6,19 +6,26 @@
  *     bun run kafka up --sasl --tls                 with users, certificates and ACLs: scripts/kafka/security.ts
  *     bun run kafka kill 2 && bun run kafka start 2 kill -9, then again on its data
  *     bun run kafka down                            ends the brokers and removes the data
+ *     bun run kafka fetch                           only fetches the jars
  *
- * Needs Java 17 and Maven; `docker compose --profile kafka up` needs neither.
+ * Needs Java 17 and Maven; `docker compose --profile kafka up kafka` needs neither.
  *
  * Invariant: acts only on the cluster that `up` started in the same `--dir`.
  */
 import { parseArgs } from 'node:util'
-import { KafkaUnavailable, openCluster, startCluster } from './kafka/cluster.ts'
+import {
+  KAFKA_VERSION,
+  KafkaUnavailable,
+  kafkaJars,
+  openCluster,
+  startCluster,
+} from './kafka/cluster.ts'
 import type { Cluster } from './kafka/cluster.ts'
 
 const DEFAULT_DIR = 'data/kafka'
 const DEFAULT_PORT = '9092'
 const USAGE = `usage: bun run kafka up [--brokers N] [--port P] [--sasl] [--tls] [--heap MB]
-       bun run kafka down | status | kill N | start N | stop N | cont N | terminate N
+       bun run kafka fetch | down | status | kill N | start N | stop N | cont N | terminate N
 each with [--dir FOLDER], ${DEFAULT_DIR} by default`
 
 const { values, positionals } = parseArgs({
@@ -37,6 +44,10 @@ const [command = '', argument] = positionals
 
 async function run(): Promise<number> {
   if (command === 'up') return await up()
+  if (command === 'fetch') {
+    console.log(`Apache Kafka ${KAFKA_VERSION} in ${await kafkaJars()}`)
+    return 0
+  }
   const cluster = await openCluster(values.dir)
   if (command === 'down') {
     await cluster?.down()

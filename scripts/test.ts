@@ -3,6 +3,8 @@
  *
  * Invariant: the exit code is 0 only if something ran, nothing failed, and in CI nothing was skipped.
  */
+import { removeAbandoned } from './kafka/cluster.ts'
+
 const files = process.argv.slice(2)
 const child = Bun.spawn(['bun', 'test', '--timeout', '120000', ...files], {
   stdout: 'inherit',
@@ -23,6 +25,8 @@ for await (const chunk of child.stderr) {
 }
 count(tail)
 const code = await child.exited
+// The Kafka of the test run, if it started one, which ends without a word from its owner.
+await removeAbandoned()
 
 function count(line: string): void {
   const match = /^\s*(\d+) (pass|fail|skip|todo)$/.exec(line)
