@@ -28,9 +28,10 @@ export const RESPONSE_BYTES_MAX: number = 8 << 20
 export const BUFFER_BYTES_MAX: number = 16 << 20
 /** A partition with less than this in its buffer is asked for. */
 const PREFETCH_BELOW_BYTES = PARTITION_BYTES_MAX / 2
-/** How long a broker may wait for something to give. */
-const WAIT_MS = 250
-/** The same while a partition that has more is left out: it may be wanted again at any time. */
+/** How long a broker may wait for something to give: as long as the caller does, within these. */
+const WAIT_MAX_MS = 250
+const WAIT_MIN_MS = 20
+/** At most, while a partition that has more is left out: it may be wanted again at any time. */
 const SHORT_WAIT_MS = 50
 /** Of one request, from connecting to its last byte. */
 const REQUEST_TIMEOUT_MS = 30_000
@@ -53,6 +54,8 @@ export interface BrokerFetchesOptions {
   readonly partitions: () => Iterable<FetchPartition>
   /** Something may be there to be taken or told. */
   readonly onChange: () => void
+  /** How long the caller is ready to wait for anything. */
+  readonly waitMs: () => number
   /** The cluster is closed. */
   readonly onClosed: () => void
   /** Smaller, for tests. */
@@ -67,6 +70,7 @@ export class BrokerFetches {
   readonly #versions: Map<number, number> = new Map()
   readonly #timers: Set<CancelTimer> = new Set()
   #isRefreshing: boolean = false
+  #isPumpingSoon: boolean = false
   #isClosed: boolean = false
   /** Counts answers: who was served longest ago comes first, since a broker fills an answer in the order of the request. */
   #served: number = 0
@@ -80,10 +84,9 @@ export class BrokerFetches {
   /** Sends what can be sent now. */
   pump(): void {
     if (this.#isClosed) return
-    const nowMs = this.#cluster.clock.elapsedMs()
     const byNode = new Map<number, FetchPartition[]>()
     for (const each of this.#options.partitions()) {
-      if (!isWanted(each) || each.notBeforeMs > nowMs) continue
+      if (!isWanted(each) || each.isResting) continue
       if (each.leader === undefined) {
         if (!each.isLocating) void this.#locate(each)
         continue
@@ -126,7 +129,7 @@ export class BrokerFetches {
       ),
     }
     const request: FetchRequest = {
-      waitMs: this.#leavesOutMore(nodeId, asked) ? SHORT_WAIT_MS : WAIT_MS,
+      waitMs: this.#waitMs(asked),
       bytesMax,
       isolation,
       partitions: wanted.flatMap((each) => wantedOf(each, partitionBytesMax)),
@@ -176,7 +179,12 @@ export class BrokerFetches {
     return BUFFER_BYTES_MAX - taken
   }
 
-  #leavesOutMore(nodeId: number, { partitions }: Asked): boolean {
+  #waitMs(asked: Asked): number {
+    const mostMs = this.#leavesOutMore(asked) ? SHORT_WAIT_MS : WAIT_MAX_MS
+    return Math.ceil(Math.max(WAIT_MIN_MS, Math.min(mostMs, this.#options.waitMs())))
+  }
+
+  #leavesOutMore({ nodeId, partitions }: Asked): boolean {
     for (const each of this.#options.partitions()) {
       if (each.leader?.nodeId !== nodeId || each.isStopped || each.error !== undefined) continue
       if (each.isBehind && !partitions.has(answerKey(each.leader.topicId, each))) return true
@@ -242,13 +250,15 @@ export class BrokerFetches {
   // ------------------------------------------------------------ leaders
 
   #lookUpLater(partition: FetchPartition, refresh: boolean): void {
-    const { clock, random } = this.#cluster
-    const waitMs = jitteredBackoffMs(random, partition.failures, RETRY)
+    const waitMs = jitteredBackoffMs(this.#cluster.random, partition.failures, RETRY)
     partition.leader = undefined
     partition.failures += 1
     partition.mustRefresh ||= refresh
-    partition.notBeforeMs = clock.elapsedMs() + waitMs
-    this.#later(waitMs, () => this.pump())
+    partition.isResting = true
+    this.#later(waitMs, () => {
+      partition.isResting = false
+      this.pump()
+    })
   }
 
   async #locate(partition: FetchPartition): Promise<void> {
@@ -263,6 +273,15 @@ export class BrokerFetches {
       partition.isLocating = false
     }
     this.#options.onChange()
+    void this.#pumpSoon()
+  }
+
+  /** Once for all that have been found meanwhile, so that one request asks for them. */
+  async #pumpSoon(): Promise<void> {
+    if (this.#isPumpingSoon) return
+    this.#isPumpingSoon = true
+    await this.#cluster.clock.turn()
+    this.#isPumpingSoon = false
     this.pump()
   }
 

@@ -29,9 +29,9 @@ export class FetchPartition implements TopicPartition {
   /** Undefined until found, and again when it is no longer believed. */
   leader: PartitionLeader | undefined
   isLocating: boolean = false
-  /** Attempts that failed since the last that did not, and when the next may be. */
+  /** Attempts that failed since the last that did not; after each it rests for a while. */
   failures: number = 0
-  notBeforeMs: number = 0
+  isResting: boolean = false
   /** The leader that is remembered has been found wrong. */
   mustRefresh: boolean = false
   /** When it was last known to exist; at first, when it was assigned. */

@@ -30,6 +30,8 @@ class KafkaReader implements LogReader {
   #first: number = 0
   /** Of stopped partitions, to be thrown one a poll. */
   #errors: unknown[] = []
+  /** How long the latest poll was ready to wait. */
+  #waitMs: number = 0
   #turnedAtMs: number = 0
   #isWoken: boolean = false
   #isPolling: boolean = false
@@ -43,6 +45,7 @@ class KafkaReader implements LogReader {
       cluster,
       partitions: () => this.#assigned.values(),
       onChange: () => this.#endWait?.(),
+      waitMs: () => this.#waitMs,
       onClosed: () => void this.close(),
     })
   }
@@ -71,6 +74,7 @@ class KafkaReader implements LogReader {
     this.#assertOpen()
     if (this.#isPolling) throw new LogError('LOG_MISUSE', 'a reader polls once at a time')
     this.#isPolling = true
+    this.#waitMs = options.waitMs
     try {
       const { clock } = this.#cluster
       const deadlineMs = clock.elapsedMs() + options.waitMs
