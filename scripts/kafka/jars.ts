@@ -79,7 +79,7 @@ async function requireJava(): Promise<void> {
 }
 
 function unavailable(what: string): KafkaUnavailable {
-  return new KafkaUnavailable(`${what}; or run \`docker compose --profile kafka up\` instead`)
+  return new KafkaUnavailable(`${what}; or run \`docker compose --profile kafka up kafka\` instead`)
 }
 
 function firstError(output: string): string {
