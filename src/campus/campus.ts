@@ -22,7 +22,7 @@ import { createIngress, type Ingress } from './ingress.ts'
 import { inventoryTopology } from './inventory.ts'
 import { LiveViews } from './live-views.ts'
 import { notificationsTopology } from './notifications.ts'
-import { OrderIntake } from './order-intake.ts'
+import { isOnBrokers, openIntake, type OpenIntake } from './open-intake.ts'
 import { INVENTORY_ID } from './order-lookup.ts'
 import { Pressure } from './pressure.ts'
 import { Requests } from './requests.ts'
@@ -64,6 +64,7 @@ export class Campus {
   readonly #log: Log
   readonly #writer: LogWriter
   readonly #requests: Requests
+  readonly #intake: OpenIntake
   readonly #pressure: Pressure
   readonly #server: ReturnType<typeof Bun.serve>
   readonly #draining: AbortController
@@ -72,6 +73,7 @@ export class Campus {
     readonly log: Log
     readonly writer: LogWriter
     readonly requests: Requests
+    readonly intake: OpenIntake
     readonly pressure: Pressure
     readonly applications: Applications
     readonly views: LiveViews
@@ -82,6 +84,7 @@ export class Campus {
     this.#log = parts.log
     this.#writer = parts.writer
     this.#requests = parts.requests
+    this.#intake = parts.intake
     this.#pressure = parts.pressure
     this.#server = parts.server
     this.#draining = parts.draining
@@ -101,6 +104,7 @@ export class Campus {
       return thing
     }
     const draining = new AbortController()
+    const onBrokers = isOnBrokers(flags.log)
     try {
       // The port first: a second campus on the same port must not touch the first one's files.
       let handle: Ingress['fetch'] = () => new Response('starting', { status: 503 })
@@ -142,14 +146,23 @@ export class Campus {
       )
       await applications.startAll()
       const views = holding(await LiveViews.open(log, flags.partitions), (one) => one.close())
-      const limits = { lagRecordsMax: flags.lagMax, freeBytesMin: FREE_BYTES_MIN }
+      const limits = {
+        lagRecordsMax: flags.lagMax,
+        freeBytesMin: FREE_BYTES_MIN,
+        mayLogBeAway: onBrokers,
+      }
       const pressure = holding(
         new Pressure(clock, folder, limits, () => applications.lag(INVENTORY_ID)),
         (one) => one.close(),
       )
-      const intake = new OrderIntake(writer, requests, clock, flags.partitions)
+      const { partitions } = flags
+      const outboxPath = onBrokers ? requestsPath : undefined
+      const intake = holding(
+        openIntake({ ...machine, writer, requests, partitions, outboxPath }),
+        (one) => one.close(),
+      )
       const ingress = createIngress({
-        intake,
+        intake: intake.intake,
         requests,
         applications,
         views,
@@ -163,6 +176,7 @@ export class Campus {
         log,
         writer,
         requests,
+        intake,
         pressure,
         applications,
         views,
@@ -180,7 +194,7 @@ export class Campus {
   async close(): Promise<void> {
     this.#draining.abort()
     await this.#server.stop()
-    await this.#writer.flush()
+    await this.#intake.close()
     await this.applications.stopAll()
     await this.#pressure.close()
     await this.views.close()

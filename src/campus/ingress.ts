@@ -12,9 +12,9 @@ import { HttpProblem, answerProblem, readBody } from '#millrace/http'
 import type { Applications } from './applications.ts'
 import type { LiveViews } from './live-views.ts'
 import { OrderLookup } from './order-lookup.ts'
-import { placedAnswer, type OrderIntake } from './order-intake.ts'
+import { placedAnswer, type OrderIntake, type Placed } from './order-intake.ts'
 import type { Pressure } from './pressure.ts'
-import type { Remembered, Requests } from './requests.ts'
+import type { Requests } from './requests.ts'
 import * as schemas from './schemas.ts'
 
 export interface IngressParts {
@@ -43,7 +43,7 @@ export interface Ingress {
 export function createIngress(parts: IngressParts): Ingress {
   const { intake, requests, applications, views, pressure, clock, draining } = parts
   const lookup = new OrderLookup(applications, requests)
-  const inFlight = new Map<string, Promise<Remembered>>()
+  const inFlight = new Map<string, Promise<Placed>>()
   let accepted = 0
   const app = new Hono()
 
@@ -54,12 +54,12 @@ export function createIngress(parts: IngressParts): Ingress {
   }
 
   /** One order a key: a second request with the key waits for the first, and gets its answer. */
-  const place = async (order: schemas.Order, key: string | undefined): Promise<Remembered> => {
+  const place = async (order: schemas.Order, key: string | undefined): Promise<Placed> => {
     if (key === undefined) return intake.place({ order, request: undefined })
     const bodyHash = order.order_id
     await inFlight.get(key)?.catch(() => {})
     const known = requests.findByKey(key, bodyHash)
-    if (known !== undefined && !known.sameBody) return known
+    if (known !== undefined && !known.sameBody) return { ...known, durable: 'log' }
     // A known order is appended again: its first append may have died with the process, and dedupe drops repeats.
     const placing = intake.place({ order: known?.order ?? order, request: { key, bodyHash } })
     inFlight.set(key, placing)
@@ -77,11 +77,11 @@ export function createIngress(parts: IngressParts): Ingress {
     const { item_id, qty, user_id } = body
     const order_id = key === undefined ? parts.random.uuid() : orderIdOf(key, body)
     const order = { order_id, item_id, qty, user_id, timestamp: clock.nowMs() }
-    const { order: kept, sameBody } = await place(order, key)
-    if (!sameBody)
+    const placed = await place(order, key)
+    if (!placed.sameBody)
       throw new HttpProblem(409, 'this Idempotency-Key was used with another body: use a new key')
     accepted += 1
-    return context.json(placedAnswer(kept), 202)
+    return context.json(placedAnswer(placed), 202)
   })
 
   app.get('/orders/:order_id', describe('Where an order stands'), async (context) => {

@@ -1,42 +1,57 @@
 /**
  * Puts accepted orders and restocks on their topics: what arrives in one turn of the event loop is one write.
  *
- * Invariant: a promise resolves only when its record is as durable as the log promises; orders of an item keep their order.
+ * Invariant: a promise resolves only when its record is as durable as it says; orders of an item keep their order.
  */
-import {
-  RecordBatchWriter,
-  partitionFor,
-  type Clock,
-  type LogWriter,
-  type RecordHeaders,
-} from '#millrace'
+import { LogError, RecordBatchWriter, partitionFor, type Clock, type LogWriter } from '#millrace'
+import { inTime } from './in-time.ts'
+import type { Durable, OrderPublisher } from './order-publisher.ts'
 import type { AcceptedOrder, Remembered, Requests } from './requests.ts'
-import type { Order, Restock } from './schemas.ts'
-import { orders, stock } from './topics.ts'
+import type { Restock } from './schemas.ts'
+import { stock } from './topics.ts'
+
+/** What became of an order: what is kept under its id or key, and what that survives. */
+export interface Placed extends Remembered {
+  readonly durable: Durable
+}
 
 interface Waiting {
   readonly accepted: AcceptedOrder
   /** What is kept, and therefore appended and answered. */
   remembered: Remembered
-  resolve(remembered: Remembered): void
+  resolve(placed: Placed): void
   reject(error: unknown): void
 }
 
+export interface OrderIntakeParts {
+  readonly publisher: OrderPublisher
+  /** Restocks go to the log, or are refused. */
+  readonly writer: LogWriter
+  readonly requests: Requests
+  readonly clock: Clock
+  readonly partitions: number
+  /** How long the log may take before a restock is refused; for ever unless said. */
+  readonly answerWithinMs?: number
+}
+
 const utf8 = new TextEncoder()
-const PLACED: RecordHeaders = [['event', utf8.encode('OrderPlaced')]]
 
 export class OrderIntake {
+  readonly #publisher: OrderPublisher
   readonly #writer: LogWriter
   readonly #requests: Requests
   readonly #clock: Clock
   readonly #partitions: number
+  readonly #answerWithinMs: number
   #waiting: Waiting[] = []
 
-  constructor(writer: LogWriter, requests: Requests, clock: Clock, partitions: number) {
-    this.#writer = writer
-    this.#requests = requests
-    this.#clock = clock
-    this.#partitions = partitions
+  constructor(parts: OrderIntakeParts) {
+    this.#publisher = parts.publisher
+    this.#writer = parts.writer
+    this.#requests = parts.requests
+    this.#clock = parts.clock
+    this.#partitions = parts.partitions
+    this.#answerWithinMs = parts.answerWithinMs ?? Infinity
   }
 
   /** Orders that have been taken but are not acknowledged yet. */
@@ -48,7 +63,7 @@ export class OrderIntake {
    * Resolves with the order that is kept under this id or key: the given one, or an earlier one. A conflict (`sameBody` false)
    * is not appended.
    */
-  place(accepted: AcceptedOrder): Promise<Remembered> {
+  place(accepted: AcceptedOrder): Promise<Placed> {
     return new Promise((resolve, reject) => {
       const remembered = { order: accepted.order, sameBody: true }
       this.#waiting.push({ accepted, remembered, resolve, reject })
@@ -70,7 +85,7 @@ export class OrderIntake {
     const byPartition = new Map<number, Waiting[]>()
     for (const one of waiting) {
       if (!one.remembered.sameBody) {
-        one.resolve(one.remembered)
+        one.resolve({ ...one.remembered, durable: 'log' })
         continue
       }
       const partition = this.#partitionOf(one.remembered.order.item_id)
@@ -78,19 +93,18 @@ export class OrderIntake {
       if (group === undefined) byPartition.set(partition, [one])
       else group.push(one)
     }
-    for (const [partition, group] of byPartition) void this.#append(partition, group)
+    for (const [partition, group] of byPartition) void this.#publish(partition, group)
   }
 
-  async #append(partition: number, group: readonly Waiting[]): Promise<void> {
-    const batch = new RecordBatchWriter()
-    for (const { order } of group.map(({ remembered }) => remembered)) {
-      const { key, value } = orders.encode(order.item_id, order)
-      batch.add(order.timestamp, key, value, PLACED)
-    }
-    const count = group.length
+  async #publish(partition: number, group: readonly Waiting[]): Promise<void> {
+    const orders = group.map(({ remembered }) => remembered.order)
     try {
-      await this.#writer.append({ topic: orders.name, partition, bytes: batch.finish(), count })
-      for (const { resolve, remembered } of group) resolve(remembered)
+      const { durable, count } = await this.#publisher.publish(partition, orders)
+      for (const { resolve, remembered } of group.slice(0, count))
+        resolve({ ...remembered, durable })
+      const message = 'brokers do not answer, and as many orders wait on this disk as may'
+      const full = new LogError('LOG_UNAVAILABLE', message, { retriable: true })
+      for (const { reject } of group.slice(count)) reject(full)
     } catch (error) {
       for (const { reject } of group) reject(error)
     }
@@ -102,7 +116,12 @@ export class OrderIntake {
     const { key, value } = stock.encode(restock.item_id, restock)
     batch.add(this.#clock.nowMs(), key, value, [])
     const partition = this.#partitionOf(restock.item_id)
-    await this.#writer.append({ topic: stock.name, partition, bytes: batch.finish(), count: 1 })
+    const append = { topic: stock.name, partition, bytes: batch.finish(), count: 1 }
+    const appended = this.#writer.append(append)
+    if (this.#answerWithinMs === Infinity) return void (await appended)
+    if ((await inTime(this.#clock, this.#answerWithinMs, appended)) !== undefined) return
+    // It may still reach the log; with the same `stock_id` trying again is safe.
+    throw new LogError('LOG_UNAVAILABLE', 'brokers do not answer', { retriable: true })
   }
 
   #partitionOf(itemId: string): number {
@@ -110,7 +129,9 @@ export class OrderIntake {
   }
 }
 
-/** What the answer to an order looks like, first time and every time. */
-export function placedAnswer({ order_id, item_id, qty, user_id, timestamp }: Order): object {
-  return { order_id, item_id, qty, user_id, timestamp, status: 'placed' }
+/** What the answer to an order looks like, first time and every time; `durable` only where it is less than the log's. */
+export function placedAnswer({ order, durable }: Placed): object {
+  const { order_id, item_id, qty, user_id, timestamp } = order
+  const answer = { order_id, item_id, qty, user_id, timestamp, status: 'placed' }
+  return durable === 'log' ? answer : { ...answer, durable }
 }
