@@ -2,24 +2,33 @@ import { asBuffer } from '#system'
 import { VirtualClock } from '#testing'
 import { describe, expect, test } from 'bun:test'
 
-import { logContract } from './log.contract.ts'
+import { logContract, type LogUnderTest } from './log.contract.ts'
 import { coded } from './log.contract/harness.ts'
 import { TestMember } from './log.contract/members.ts'
 import { appendOf, readPartition, recordsOf, valuesOf } from './log.contract/records.ts'
 import { createMemoryLog, type MemoryLog } from './memory-log.ts'
+import { LoopClock } from './test-helpers/loop-clock.ts'
 
 logContract('the memory log', {
   sections: ['core'],
-  async open() {
-    const log = createMemoryLog()
-    return {
-      log,
-      settleMaintenance: () => log.settleMaintenance(),
-      startLeaderEpoch: async (partition) => log.startLeaderEpoch(partition),
-      dispose: () => log.close(),
-    }
+  open: async () => underTest(createMemoryLog()),
+  async openForMembers() {
+    const clock = new LoopClock()
+    const log = createMemoryLog({ clock })
+    const pass = (durationMs: number): Promise<void> =>
+      new Promise((resolve) => clock.after(durationMs, resolve))
+    return { ...underTest(log), pass }
   },
 })
+
+function underTest(log: MemoryLog): LogUnderTest {
+  return {
+    log,
+    settleMaintenance: () => log.settleMaintenance(),
+    startLeaderEpoch: async (partition) => log.startLeaderEpoch(partition),
+    dispose: () => log.close(),
+  }
+}
 
 const place = { topic: 'orders', partition: 0 }
 

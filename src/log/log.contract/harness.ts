@@ -14,6 +14,10 @@ export interface LogHarness {
   readonly sections: readonly LogSection[]
   /** A log with nothing in it. */
   open(): Promise<LogUnderTest>
+  /**
+   * A log whose members do not go by real time, so that a machine which is busy expels nobody; `open` unless there is one.
+   */
+  openForMembers?(): Promise<LogUnderTest>
   /** The shortest session that the driver takes; 600 ms unless said. */
   readonly sessionTimeoutMs?: number
 }
@@ -22,6 +26,8 @@ export interface LogUnderTest {
   readonly log: Log
   /** Brings retention and compaction to their end: runs them, or waits for them. */
   settleMaintenance(): Promise<void>
+  /** Lets this long pass on the log's clock; real time unless there is one. */
+  pass?(durationMs: number): Promise<void>
   /** Starts a new leader epoch, if the driver can be made to. */
   startLeaderEpoch?(partition: TopicPartition): Promise<void>
   /** `durable`: opens the same data again, after `log` was closed or its process has died. `dispose` closes it too. */
@@ -30,6 +36,10 @@ export interface LogUnderTest {
   readonly url?: string
   /** Closes what is open and removes the data. */
   dispose(): Promise<void>
+}
+
+export function openForMembers(harness: LogHarness): Promise<LogUnderTest> {
+  return harness.openForMembers?.() ?? harness.open()
 }
 
 /** A name that nobody has used. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 
 import { type Log, LogError, type MemberIdentity } from '../log.ts'
-import { fresh, type LogHarness, type LogUnderTest } from './harness.ts'
+import { fresh, openForMembers, type LogHarness, type LogUnderTest } from './harness.ts'
 import { heldBy, TestMember } from './members.ts'
 
 export function staticMembersSection(harness: LogHarness): void {
@@ -12,7 +12,7 @@ export function staticMembersSection(harness: LogHarness): void {
     let topic: string
     let groupId: string
     beforeAll(async () => {
-      under = await harness.open()
+      under = await openForMembers(harness)
       log = under.log
     })
     afterAll(() => under.dispose())
