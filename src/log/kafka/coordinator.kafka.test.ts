@@ -1,10 +1,18 @@
 import { afterAll, afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
 import { kafkaForTests, startCluster } from '#kafka-for-tests'
+import {
+  consoleProducer,
+  describeGroup,
+  groupState,
+  resetOffsets,
+  startTool,
+} from '#kafka-for-tests/tools'
 
-import type { Assignment, MemberIdentity } from '../log.ts'
+import { type Assignment, type MemberIdentity, partitionKey } from '../log.ts'
 import { heldBy, type TestMember } from '../log.contract/members.ts'
 import { describeGroups } from './group-descriptions.ts'
 import { committedOffsets, commitOffsets } from './group-offsets.ts'
+import { endOffset } from './partition-offsets.ts'
 import { GroupRig } from './test-helpers/group-rig.ts'
 
 const kafka = await kafkaForTests()
@@ -219,6 +227,96 @@ describe.skipIf(kafka === undefined)('a group on a broker', () => {
     ])
     expect([...read]).toEqual([[`${rig.topic}-0`, { offset: 1, metadata: 'kept' }]])
   })
+})
+
+describe.skipIf(kafka === undefined)('Kafka’s own tools', () => {
+  let rig: GroupRig
+  beforeEach(async () => {
+    rig = await GroupRig.open(kafka?.bootstrap ?? '')
+  })
+  afterEach(() => rig.close())
+
+  test(
+    'show our group, its assignor, members and lag; offsets that they reset are obeyed',
+    async () => {
+      const { cluster, groupId, topic } = rig
+      const target = { bootstrap: kafka?.bootstrap ?? '', group: groupId }
+      const records = Array.from({ length: 10 }, () => ({ key: null, value: 'x' }))
+      await consoleProducer({ bootstrap: target.bootstrap, topic, records })
+      const a = rig.join({ instanceId: 'a' })
+      await a.assigned()
+      const b = rig.join({ instanceId: 'b' })
+      ;(await a.revoking()).acknowledge()
+      const [first, second] = await Promise.all([a.assigned(), b.assigned()])
+      const deadlineMs = cluster.clock.elapsedMs() + 10_000
+      const places = [first, second].flatMap(({ partitions }) => partitions)
+      const ends = new Map(
+        await Promise.all(
+          places.map(
+            async (place) =>
+              [partitionKey(place), await endOffset(cluster, place, 'read-committed')] as const,
+          ),
+        ),
+      )
+      expect([...ends.values()].reduce((sum, end) => sum + end, 0)).toBe(10)
+      for (const member of [first, second])
+        await commitOffsets(
+          cluster,
+          groupId,
+          member,
+          member.partitions.map((place) => ({ ...place, offset: 0, metadata: '' })),
+          deadlineMs,
+        )
+      expect(await groupState(target)).toEqual({
+        state: 'Stable',
+        assignor: 'millrace',
+        members: 2,
+      })
+      const told = await describeGroup(target)
+      expect(told).toHaveLength(4)
+      for (const row of told) {
+        const end = ends.get(partitionKey(row)) as number
+        expect(row).toMatchObject({ topic, committed: 0, end, lag: end, clientId: 'millrace' })
+        const holder = [first, second].find(({ partitions }) =>
+          partitions.some((place) => partitionKey(place) === partitionKey(row)),
+        )
+        expect(row.consumerId).toBe(holder?.memberId as string)
+      }
+
+      await Promise.all([a, b].map(({ member }) => member.close({ leave: true })))
+      await resetOffsets(target, topic, { to: 'latest' })
+      const read = await committedOffsets(cluster, groupId, places)
+      expect(new Map([...read].map(([key, { offset }]) => [key, offset]))).toEqual(ends)
+    },
+    2 * LONG_MS,
+  )
+
+  test.each(['classic', 'consumer'])(
+    'and Java’s consumers of the %s protocol are described as ours are',
+    async (protocol) => {
+      const { cluster, groupId, topic } = rig
+      const args = ['--bootstrap-server', kafka?.bootstrap ?? '', '--topic', topic]
+      const java = await startTool({
+        tool: 'consumer.ConsoleConsumer',
+        args: [...args, '--group', groupId, '--consumer-property', `group.protocol=${protocol}`],
+      })
+      try {
+        const partitions = [0, 1, 2, 3].map((partition) => ({ topic, partition }))
+        for (;;) {
+          const [group] = await describeGroups(cluster, [groupId])
+          const [member] = group?.members ?? []
+          if (group?.state !== 'stable' || member?.partitions.length !== 4) continue
+          expect(member.partitions).toEqual(partitions)
+          expect(member.memberId).not.toBe('')
+          break
+        }
+        expect((await describeGroups(cluster)).map((group) => group.groupId)).toContain(groupId)
+      } finally {
+        await java.close()
+      }
+    },
+    LONG_MS,
+  )
 })
 
 describe.skipIf(kafka === undefined)('a broker that is killed and comes back', () => {
