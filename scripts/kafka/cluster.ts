@@ -14,7 +14,7 @@
  */
 export { kafkaForTests } from './for-tests.ts'
 export type { KafkaForTests } from './for-tests.ts'
-export { KAFKA_VERSION, KafkaUnavailable, kafkaJars } from './jars.ts'
+export { KAFKA_VERSION, KafkaUnavailable, kafkaJars, mavenFolder } from './jars.ts'
 export { mutualTlsClientSettings, saslClientSettings, USERS } from './security.ts'
 export type { Certificates, User } from './security.ts'
 export { Cluster, openCluster, removeAbandoned, startCluster } from './start-cluster.ts'
