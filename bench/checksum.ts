@@ -1,7 +1,7 @@
 /** What was written to topics, as one number: equal work gives equal checksums. */
 import { RecordCursor, type Log, type TopicPartition } from '#log'
 
-/** Every record in its order: key, value and time. */
+/** Every record with a value in its order: key, value and time. */
 export async function checksumOf(log: Log, place: TopicPartition): Promise<string> {
   let sum = 0n
   await eachRecord(log, place, (key, value, timestampMs) => {
@@ -12,7 +12,10 @@ export async function checksumOf(log: Log, place: TopicPartition): Promise<strin
   return sum.toString(16)
 }
 
-/** The last value of each key: what a changelog says, whenever its commits were. */
+/**
+ * The last value of each key: what a changelog says, whenever its commits were. Tombstones of what has expired are left out:
+ * only the engine expires anything, and pays for it.
+ */
 export async function foldOf(log: Log, place: TopicPartition): Promise<string> {
   const last = new Map<string, bigint>()
   await eachRecord(log, place, (key, value, timestampMs) => {
@@ -44,6 +47,7 @@ async function eachRecord(
       cursor.open(batch.bytes, batch)
       while (cursor.next()) {
         const { buffer, keyStart, keyEnd, valueStart, valueEnd, timestampMs } = cursor
+        if (valueStart < 0) continue
         const key = buffer.subarray(keyStart, keyEnd)
         visit(key, buffer.subarray(valueStart, valueEnd), timestampMs)
       }

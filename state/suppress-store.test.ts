@@ -209,6 +209,20 @@ describe('seal', () => {
   })
 })
 
+test('load lets others run between two chunks of rows', async () => {
+  const backend = await openMemory()
+  const store = new SuppressBuffer({ name: 's', store: backend, logged: true })
+  for (let index = 0; index < 5_000; index++) store.put(index, put(`key-${index}`, 'v'))
+  await commit(store, backend)
+  let turns = 0
+  const again = new SuppressBuffer({ name: 's', store: backend, logged: true })
+  await again.load(async () => {
+    turns += 1
+  })
+  expect(again.records).toBe(5_000)
+  expect(turns).toBeGreaterThanOrEqual(5)
+})
+
 describe('restore', () => {
   test('refuses a record that is not version 3', async () => {
     const record = { key: bytes('a'), value: bytes('old'), timestampMs: 0 }

@@ -259,6 +259,18 @@ describe('windows and fetch', () => {
     expect(again.observedTimeMs).toBe(20)
   })
 
+  test('load lets others run between two chunks of rows', async () => {
+    const backend = await openMemory()
+    const store = open(backend)
+    for (let index = 0; index < 5_000; index++) store.put(`k${index}`, 0, 'v', 0)
+    await commit(store, backend)
+    let turns = 0
+    await open(backend).load(async () => {
+      turns += 1
+    })
+    expect(turns).toBeGreaterThanOrEqual(5)
+  })
+
   test('a key that is new in its window asks the backend nothing', async () => {
     const backend = await openMemory()
     const store = open(backend)

@@ -11,6 +11,7 @@ import {
   DEFAULT_COMMIT_INTERVAL_MS,
   DEFAULT_LIMITS,
   isTopologyModule,
+  repartitionPurgeIntervalMs,
   type Machine,
   type StreamsOptions,
   type TopologySource,
@@ -45,7 +46,7 @@ export function hostWorkers(hosting: Hosting): Hosted {
     folder?.remember(positions)
   const isKept = options.instanceId !== undefined || folder !== undefined
   const stores = cachingStoresOf(topology, topics.partitionCounts)
-  const common = { ...commonSetup(options, stores), ...topics, instanceId }
+  const common = { ...commonSetup(options, topology, stores), ...topics, instanceId }
   const setupOf = (worker: number): typeof common & Identity => ({
     ...common,
     worker,
@@ -98,10 +99,17 @@ function cachingStoresOf(topology: Topology, counts: ReadonlyMap<string, number>
 
 function commonSetup(
   options: StreamsOptions,
+  topology: Topology,
   stores: number,
 ): Pick<
   WorkerSetup,
-  'taskOptions' | 'guarantee' | 'commitIntervalMs' | 'standbys' | 'limits' | 'endpoint'
+  | 'taskOptions'
+  | 'guarantee'
+  | 'commitIntervalMs'
+  | 'standbys'
+  | 'repartitionPurgeIntervalMs'
+  | 'limits'
+  | 'endpoint'
 > {
   const { onDecodeError, onProcessingError, endpoint } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
@@ -116,6 +124,7 @@ function commonSetup(
     guarantee: options.guarantee ?? 'exactly-once',
     commitIntervalMs: options.commitIntervalMs ?? DEFAULT_COMMIT_INTERVAL_MS,
     standbys: options.standbys ?? 0,
+    repartitionPurgeIntervalMs: repartitionPurgeIntervalMs(options, topology),
     limits,
     endpoint,
   }

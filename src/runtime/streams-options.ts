@@ -44,6 +44,12 @@ export interface StreamsOptions {
   readonly createTopics?: readonly TopicSpec[]
   /** Copies of each stateful task kept ready on other members. */
   readonly standbys?: number
+  /**
+   * Deletes what has been committed from repartition topics this often, as Kafka Streams does every 30 s
+   * (`repartition.purge.interval.ms`). Not done by default, because a replay below a repartition reads them; done every 30 s
+   * with `compatibility: 'kafka-streams'`. Infinity turns it off there.
+   */
+  readonly repartitionPurgeIntervalMs?: number
   readonly onDecodeError?: ErrorPolicy
   readonly onProcessingError?: ErrorPolicy
   /** Tells other members where queries for this one go, `http://host:port`. */
@@ -92,6 +98,15 @@ export const DEFAULT_LIMITS: StreamsLimits = {
 }
 
 export const DEFAULT_COMMIT_INTERVAL_MS = 100
+
+/** Kafka Streams' `repartition.purge.interval.ms`. */
+const COMPATIBLE_PURGE_INTERVAL_MS = 30_000
+
+export function repartitionPurgeIntervalMs(options: StreamsOptions, topology: Topology): number {
+  const byDefault =
+    topology.compatibility === undefined ? Number.POSITIVE_INFINITY : COMPATIBLE_PURGE_INTERVAL_MS
+  return options.repartitionPurgeIntervalMs ?? byDefault
+}
 
 /** What the machine gives, with the defaults filled in. */
 export interface Machine {

@@ -6,12 +6,12 @@
  */
 import type { Assignment, TopicPartition } from '#log'
 import { assert } from '#system'
-import type { Topology } from '#topology'
 import { decodeAssignedTasks, NOTHING_ASSIGNED, type AssignedTasks } from './assignment-data.ts'
 import { taskShapes, type TaskShape } from './assignment.ts'
 import { isOfOneInput, tellFailure } from './input-failure.ts'
 import type { OpenStore } from './open-store.ts'
 import { Recovery, type RecoveredTask, type RecoverySetup } from './recovery.ts'
+import { RepartitionPurge, type RepartitionPurgeSetup } from './repartition-purge.ts'
 import { RunningTask } from './running-task.ts'
 import type { TaskIdentity } from './task-contract.ts'
 import type { TaskError } from './task-error.ts'
@@ -24,8 +24,7 @@ interface Recovering {
   readonly ended: Promise<void>
 }
 
-export interface TaskSetSetup extends Omit<RecoverySetup, 'isBusy'> {
-  readonly topology: Topology
+export interface TaskSetSetup extends Omit<RecoverySetup, 'isBusy'>, RepartitionPurgeSetup {
   /** Something became ready, or failed: the loop should look. */
   readonly wake: () => void
 }
@@ -36,6 +35,7 @@ export class TaskSet {
   /** Tasks of ours that could not be recovered, because of one of their inputs. */
   readonly failed: Map<string, TaskError> = new Map()
   readonly #setup: TaskSetSetup
+  readonly #purge: RepartitionPurge
   readonly #shapes: ReadonlyMap<string, TaskShape>
   readonly #recovering = new Map<string, Recovering>()
   readonly #queue: string[] = []
@@ -48,6 +48,7 @@ export class TaskSet {
 
   constructor(setup: TaskSetSetup) {
     this.#setup = setup
+    this.#purge = new RepartitionPurge(setup)
     const shapes = taskShapes(setup.topology, setup.partitionCounts)
     this.#shapes = new Map(shapes.map((shape) => [shape.taskId, shape]))
   }
@@ -154,6 +155,7 @@ export class TaskSet {
   }
 
   async close(): Promise<void> {
+    await this.#purge.settle()
     await this.drop('nothing')
     const standbys = [...this.standbys]
     await Promise.all(standbys.map(([taskId, one]) => this.#stop(this.standbys, taskId, one)))
@@ -162,6 +164,11 @@ export class TaskSet {
   /** Nobody reads for a while: what is idle must not be taken for quiet (R12). */
   returnFromIdle(): void {
     for (const { task } of this.running.values()) task.returnFromIdle()
+  }
+
+  /** Repartition topics lose what the running tasks have committed, if it is time. */
+  purge(): void {
+    this.#purge.look(this.running.values())
   }
 
   suspend(): void {

@@ -20,6 +20,7 @@ export interface ThreadSetup extends Pick<
   | 'guarantee'
   | 'commitIntervalMs'
   | 'standbys'
+  | 'repartitionPurgeIntervalMs'
   | 'limits'
   | 'worker'
   | 'instanceId'

@@ -19,6 +19,8 @@ export interface WorkerSetup {
   readonly guarantee: Guarantee
   readonly commitIntervalMs: number
   readonly standbys: number
+  /** Infinity: repartition topics keep everything. */
+  readonly repartitionPurgeIntervalMs: number
   readonly limits: StreamsLimits
   readonly machine: Machine
   /** Number within its process. */

@@ -139,6 +139,7 @@ export class TaskWorker {
     this.#report()
     await this.#fetch()
     await this.#work()
+    this.tasks.purge()
     await this.setup.machine.clock.turn()
   }
 

@@ -50,6 +50,7 @@ export interface ProcessOptions {
   readonly commitIntervalMs?: number
   readonly guarantee?: Guarantee
   readonly standbys?: number
+  readonly repartitionPurgeIntervalMs?: number
   readonly endpoint?: string
   /** A static member keeps its place through a rebalance that it misses; a dynamic one is expelled (Kafka's rule). */
   readonly isStatic?: boolean
@@ -120,6 +121,7 @@ export class TestProcess {
       guarantee: options.guarantee ?? 'exactly-once',
       commitIntervalMs: options.commitIntervalMs ?? 100,
       standbys: options.standbys ?? 0,
+      repartitionPurgeIntervalMs: options.repartitionPurgeIntervalMs ?? Number.POSITIVE_INFINITY,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       machine: machineOf({ clock, random, observer }),
       worker: 0,
