@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { changelogRestorer, type RestoredRecord, type RestoreSpec } from './changelog-restorer.ts'
+import { changelogRestorer } from './changelog-restorer.ts'
+import type { RestoredRecord, RestoreSpec } from './restorer.ts'
 import { parseWindowStoreKey, windowStoreKey } from './row-format.ts'
 import { applyRestored, HEADER, openMemory, restored, rowsOf } from './test-helpers/task-stores.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { changelogRestorer, type RestoreSpec } from './changelog-restorer.ts'
+import { changelogRestorer } from './changelog-restorer.ts'
+import type { RestoreSpec } from './restorer.ts'
 import { DedupeBuffer } from './dedupe-store.ts'
 import type { OrderedStore, StateStore } from './store.ts'
 import type { ChangelogRecord, SealedWrites } from './task-store.ts'

@@ -5,7 +5,6 @@
  * before: until then its tombstones are still to be written, and only who has its ids can write them.
  */
 import { readInt64 } from '#system'
-import type { ChangelogRestorer, RestoredExpiry, RestoredRecord } from './changelog-restorer.ts'
 import {
   BLOB_IDS_MAX,
   DedupeBlobWriter,
@@ -15,6 +14,7 @@ import {
   readSegmentNote,
   segmentNote,
 } from './dedupe-blob.ts'
+import type { ChangelogRestorer, RestoredExpiry, RestoredRecord } from './restorer.ts'
 import type { StateStore, StoreChange } from './store.ts'
 
 export class DedupeRestorer implements ChangelogRestorer {

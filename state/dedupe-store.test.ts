@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { RestoreSpec } from './changelog-restorer.ts'
+import type { RestoreSpec } from './restorer.ts'
 import type { Fingerprint } from './dedupe-segment.ts'
 import { DedupeBuffer } from './dedupe-store.ts'
 import type { OrderedStore, StateStore } from './store.ts'

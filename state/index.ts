@@ -1,11 +1,5 @@
 /** Ordered bytes at a known position, and the write buffers over them. Loads no backend: ask for those by name. */
-export {
-  changelogRestorer,
-  type ChangelogRestorer,
-  type RestoredExpiry,
-  type RestoredRecord,
-  type RestoreSpec,
-} from './changelog-restorer.ts'
+export { changelogRestorer } from './changelog-restorer.ts'
 export { DedupeBuffer, type DedupeBufferOptions } from './dedupe-store.ts'
 export { KeyValueWriteBuffer, type KeyValueWriteBufferOptions } from './key-value-store.ts'
 export {
@@ -14,6 +8,7 @@ export {
   windowStoreKey,
   type WindowStoreKey,
 } from './row-format.ts'
+export type { ChangelogRestorer, RestoredExpiry, RestoredRecord, RestoreSpec } from './restorer.ts'
 export * from './store.ts'
 export { storeFit, type ChangelogFacts, type StoreFit, type StoreMisfit } from './store-fit.ts'
 export { SuppressBuffer, type SuppressBufferOptions } from './suppress-store.ts'

@@ -3,7 +3,7 @@
  * every point of a commit, and stores rebuilt from their changelog alone.
  */
 import fc from 'fast-check'
-import type { RestoreSpec } from '../changelog-restorer.ts'
+import type { RestoreSpec } from '../restorer.ts'
 import type { OrderedStore } from '../store.ts'
 import type { ChangelogRecord, SealedWrites, TaskStore } from '../task-store.ts'
 import { HEADER, openMemory, restore } from './task-stores.ts'

@@ -1,12 +1,8 @@
 /** What tests of task stores share: codecs, a backend in memory, and the steps of a commit. */
 import { join } from 'node:path'
 import { asBuffer, readInt64 } from '#system'
-import {
-  changelogRestorer,
-  type ChangelogRestorer,
-  type RestoredRecord,
-  type RestoreSpec,
-} from '../changelog-restorer.ts'
+import { changelogRestorer } from '../changelog-restorer.ts'
+import type { ChangelogRestorer, RestoredRecord, RestoreSpec } from '../restorer.ts'
 import { MemoryBackend } from '../memory-store.ts'
 import { STORE_FORMAT, type OrderedStore, type StoreHeader, isOrdered } from '../store.ts'
 import type { ChangelogRecord, Codec, SealedWrites, TaskStore } from '../task-store.ts'
