@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { Buffer } from 'node:buffer'
-import { decodeMetadata, encodeMetadata, shortNames } from './commit-metadata.ts'
+import {
+  decodeMetadata,
+  encodeMetadata,
+  metadataCharacters,
+  shortNames,
+} from './commit-metadata.ts'
 
 /** `bytes/committed-metadata.json` of the golden vectors: Kafka Streams' own code wrote these. */
 const encoded: readonly [number, Record<string, number>, string][] = [
@@ -33,6 +38,13 @@ describe('metadata of a committed offset is Kafka Streams’ own (3.2)', () => {
     ['AgAAAAAAAABN', 77],
   ])('the odd text %p decodes to partition time %d', (base64, partitionTimeMs) => {
     expect(decodeMetadata(base64)).toEqual({ partitionTimeMs, times: new Map() })
+  })
+
+  test('its size is known from the names alone', () => {
+    for (const names of [['a'], ['é', 'store'], ['x'.repeat(100), 'y', 'z'.repeat(17)]]) {
+      const times = new Map(names.map((name) => [name, Number.MAX_SAFE_INTEGER]))
+      expect(metadataCharacters(names)).toBe(encodeMetadata({ partitionTimeMs: 1, times }).length)
+    }
   })
 
   test('a text cut at any byte is unknown or whole, never a crash', () => {

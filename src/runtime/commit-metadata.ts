@@ -40,6 +40,13 @@ export function encodeMetadata({ partitionTimeMs, times }: CommitMetadata): stri
   return writer.buffer.toString('base64', 0, writer.length)
 }
 
+/** The size of what `encodeMetadata` makes of these names, whatever the times. */
+export function metadataCharacters(names: Iterable<string>): number {
+  let bytes = 13
+  for (const name of names) bytes += 12 + Buffer.byteLength(name)
+  return Math.ceil(bytes / 3) * 4
+}
+
 export function decodeMetadata(text: string): CommitMetadata {
   const bytes = Buffer.from(text, 'base64')
   if (bytes.length < 9) return UNKNOWN

@@ -2,18 +2,19 @@
  * The times and counts of a task that a restart must find again: they travel in the metadata of its committed offsets.
  *
  * Invariant: restored from what was saved, a task goes on as if it had never stopped, and takes no record that would have
- * been late.
+ * been late. Whether names are short is decided by all that may ever be saved, before anything is (R21).
  *
  * Partition times ride with their own partition, everything else with the first input. The pipeline's names are nodes and
  * stores, some behind `@` and `~`; ours begin with `!`: `!failed`, `!failed-older`, `!from/<source>/<sender>`, and `!heard`,
  * the wall-clock time from which on a silence counts.
  */
 import { partitionKey, type CommittedOffset } from '#log'
-import { idleName, streamTimeName, type PipelineApi, type SubTopology } from '#topology'
+import type { PipelineApi } from '#topology'
 import {
   decodeMetadata,
   encodeMetadata,
   METADATA_CHARACTERS_MAX,
+  metadataCharacters,
   shortNames,
 } from './commit-metadata.ts'
 import type { FailureWindow } from './failure-window.ts'
@@ -26,13 +27,13 @@ const FAILED = '!failed'
 const FAILED_OLDER = '!failed-older'
 const FROM = '!from/'
 const HEARD = '!heard'
+const NO_TIMES: ReadonlyMap<string, number> = new Map()
 /** Brokers refuse more. */
 const METADATA_BYTES_MAX = 4096
 
 /** What is saved and restored. */
 export interface TaskTimesParts {
   readonly taskId: string
-  readonly subTopology: SubTopology
   readonly pipeline: PipelineApi
   readonly queues: readonly RecordQueue[]
   readonly upstreams: readonly UpstreamTimes[]
@@ -42,19 +43,27 @@ export interface TaskTimesParts {
 
 export class TaskTimes {
   readonly #parts: TaskTimesParts
-  /** R21: for every name that may ever be saved, so that they are the same at each save. */
+  /** R21: what each name is saved as, if not as itself. */
   readonly #shortOf: ReadonlyMap<string, string>
 
+  /** METADATA_TOO_LARGE if even short names do not fit. */
   constructor(parts: TaskTimesParts) {
     this.#parts = parts
-    this.#shortOf = shortNames(namesOf(parts))
+    const names = namesOf(parts)
+    const isLong = metadataCharacters(names) > METADATA_CHARACTERS_MAX
+    this.#shortOf = isLong ? shortNames(names) : new Map()
+    const characters = metadataCharacters(isLong ? this.#shortOf.values() : names)
+    if (characters <= METADATA_BYTES_MAX) return
+    const { taskId } = parts
+    const message = `task ${taskId} has ${names.length} times to save, in ${characters} bytes`
+    throw new TaskError('METADATA_TOO_LARGE', `${message}: split the sub-topology`, { taskId })
   }
 
-  /** One text for each input, in their order. METADATA_TOO_LARGE if even short names do not fit. */
+  /** One text for each input, in their order. */
   save(): readonly string[] {
     const times = this.#times()
     return this.#parts.queues.map(({ partitionTimeMs, index }) =>
-      index === 0 ? this.#encode(partitionTimeMs, times) : this.#encode(partitionTimeMs, new Map()),
+      encodeMetadata({ partitionTimeMs, times: index === 0 ? times : NO_TIMES }),
     )
   }
 
@@ -81,40 +90,26 @@ export class TaskTimes {
   }
 
   #times(): ReadonlyMap<string, number> {
-    const { pipeline, upstreams, failures, ticker } = this.#parts
-    const times = new Map(pipeline.savedTimes())
+    const { pipeline, upstreams, failures } = this.#parts
+    const times = new Map<string, number>()
+    const set = (name: string, time: number): void => {
+      times.set(this.#shortOf.get(name) ?? name, time)
+    }
+    for (const [name, time] of pipeline.savedTimes()) set(name, time)
     const [latest, older] = failures.saved()
     // Most tasks never fail: that is not worth its bytes in every commit.
-    if (latest > 0) times.set(FAILED, latest)
-    if (older > 0) times.set(FAILED_OLDER, older)
+    if (latest > 0) set(FAILED, latest)
+    if (older > 0) set(FAILED_OLDER, older)
     for (const upstream of upstreams) {
-      for (const [name, time] of upstream.saved()) times.set(`${FROM}${name}`, time)
+      for (const [name, time] of upstream.saved()) set(`${FROM}${name}`, time)
     }
-    if (ticker !== undefined) times.set(HEARD, ticker.heardAtMs(pipeline.streamTimeMs))
     return times
-  }
-
-  #encode(partitionTimeMs: number, times: ReadonlyMap<string, number>): string {
-    const plain = encodeMetadata({ partitionTimeMs, times })
-    if (plain.length <= METADATA_CHARACTERS_MAX) return plain
-    const short = new Map([...times].map(([name, time]) => [this.#shortOf.get(name) ?? name, time]))
-    const text = encodeMetadata({ partitionTimeMs, times: short })
-    if (text.length <= METADATA_BYTES_MAX) return text
-    const { taskId } = this.#parts
-    const message = `task ${taskId} has ${times.size} times to save, in ${text.length} bytes`
-    throw new TaskError('METADATA_TOO_LARGE', `${message}: split the sub-topology`, { taskId })
   }
 }
 
-function namesOf({ subTopology, upstreams, ticker }: TaskTimesParts): readonly string[] {
-  const { nodes, stores } = subTopology
-  return [
-    FAILED,
-    FAILED_OLDER,
-    ...(ticker === undefined ? [] : [HEARD]),
-    streamTimeName(''),
-    ...nodes.flatMap(({ name }) => [streamTimeName(name), idleName(name)]),
-    ...stores.map(({ name }) => name),
-    ...upstreams.flatMap((upstream) => [...upstream.saved()].map(([name]) => `${FROM}${name}`)),
-  ]
+/** Every name that may ever be saved: a pipeline saves under the same names from its beginning. */
+function namesOf({ pipeline, upstreams }: TaskTimesParts): readonly string[] {
+  const sent = upstreams.flatMap((upstream) => [...upstream.saved()].map(([name]) => name))
+  const own = pipeline.savedTimes().keys()
+  return [...own, FAILED, FAILED_OLDER, ...sent.map((name) => `${FROM}${name}`)]
 }

@@ -125,7 +125,6 @@ export class Task implements TaskApi {
     })
     this.#times = new TaskTimes({
       taskId,
-      subTopology,
       pipeline: this.#pipeline,
       queues: this.#queues,
       upstreams,
