@@ -15,5 +15,9 @@ export async function connectLog(
     const { connectSqliteLog } = await import('./sqlite-log.ts')
     return connectSqliteLog(share, options)
   }
+  if (share.driver === 'kafka') {
+    const { connectKafkaLog } = await import('./kafka-log.ts')
+    return connectKafkaLog(share, options)
+  }
   throw new LogError('LOG_MISUSE', `a ${share.driver} log cannot be reached from another thread`)
 }

@@ -13,7 +13,7 @@ test('memory: opens a memory log', async () => {
 })
 
 test.each([
-  ['kafka://localhost:9092', 'no Kafka driver yet'],
+  ['kafka://localhost:9092?colour=red', 'there is no option "colour"'],
   ['sqlite:', 'use sqlite:PATH'],
   ['postgres://localhost', 'use sqlite:PATH'],
   ['', 'use sqlite:PATH'],

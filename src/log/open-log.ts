@@ -12,6 +12,7 @@ import {
   systemRandom,
 } from '#system'
 
+import type { KafkaSettings } from './kafka/kafka-options.ts'
 import { type Log, LogError } from './log.ts'
 
 export interface OpenLogOptions {
@@ -22,9 +23,11 @@ export interface OpenLogOptions {
   readonly durability?: 'power' | 'process'
   /** `sqlite:` only: false refuses a path where no log is. */
   readonly create?: boolean
+  /** `kafka:` only: what the URL and the environment (`MILLRACE_KAFKA_…`) do not say. */
+  readonly kafka?: KafkaSettings
 }
 
-/** `memory:`, `sqlite:data/campus.db`, `kafka://host:9092,…`. */
+/** `memory:`, `sqlite:data/campus.db`, `kafka://host:9092,host2:9092?sasl=SCRAM-SHA-512&ca=ca.pem`. */
 export async function openLog(url: string, options: OpenLogOptions = {}): Promise<Log> {
   const { clock = systemClock, random = systemRandom, failpoint = noFailpoint } = options
   const { durability = 'power', create = true } = options
@@ -38,7 +41,8 @@ export async function openLog(url: string, options: OpenLogOptions = {}): Promis
     return openSqliteLog(path, { clock, random, failpoint, durability, create })
   }
   if (url.startsWith('kafka://')) {
-    throw new LogError('LOG_REFUSED', `${url}: this build has no Kafka driver yet; use sqlite:PATH`)
+    const { kafkaOptions, openKafkaLog } = await import('./kafka-log.ts')
+    return openKafkaLog(await kafkaOptions(url, options.kafka), { clock, random })
   }
   throw new LogError(
     'LOG_REFUSED',
