@@ -25,9 +25,10 @@
  * 5. Returning. With the first record that opens a window the node takes its idleness back, announcing its edge again, in
  *    the commit of that very record: from then on D cannot pass the new window. Until then it can, once the time of every
  *    input that still speaks, less its node's grace, is beyond the window's end. So the grace up here is what a record may
- *    be behind the others, the time until its commit included; whoever has said that nothing comes and then does not read
- *    what comes after all (its worker died just then) may find it late. That is the price of closing without waiting for
- *    the silent; such records are counted and kept as any late record is.
+ *    be behind the others, the time until its commit included. A reader that begins anew waits for who had fallen idle, as
+ *    it may have died as well, until that has nothing to catch up with. But who has said to a reader that lives on that
+ *    nothing comes, and then does not read what comes after all (its worker died just then), may find it late. That is the
+ *    price of closing without waiting for the silent; such records are counted and kept as any late record is.
  */
 import type { WindowTaskStore } from '#state'
 import type { Processor, RecordCollector } from './processor.ts'

@@ -1,4 +1,4 @@
-/** `analytics` under random days: bursts, retries, late orders, quiet times and restarts; what it says always adds up. */
+/** `analytics` under random days: bursts, retries, late orders, quiet times, restarts and kills; what it says always adds up. */
 import { expect, test } from 'bun:test'
 import { CampusRig, ITEMS, type Name } from './test-helper/campus-rig.ts'
 import { numbersOf } from './test-helper/recording.ts'
@@ -14,10 +14,12 @@ class Day {
   readonly rig: CampusRig
   readonly #next: () => number
   readonly #placed: Order[] = []
+  readonly #hasLateOrders: boolean
 
-  constructor(rig: CampusRig, seed: number) {
+  constructor(rig: CampusRig, seed: number, hasLateOrders: boolean) {
     this.rig = rig
     this.#next = numbersOf(seed)
+    this.#hasLateOrders = hasLateOrders
   }
 
   #upTo(most: number): number {
@@ -27,7 +29,7 @@ class Day {
   async step(): Promise<void> {
     const dice = this.#next()
     if (dice < 0.5) await this.#burst(0)
-    else if (dice < 0.6) await this.#burst(3 * MINUTE_MS)
+    else if (dice < 0.6) await this.#burst(this.#hasLateOrders ? 3 * MINUTE_MS : 0)
     else if (dice < 0.7) await this.rig.orders(this.#placed.slice(-3))
     else if (dice < 0.8) await this.#restart(this.#next() < 0.5 ? 'analytics' : 'inventory')
     else if (dice < 0.9) await this.rig.pass(this.#upTo(2 * MINUTE_MS))
@@ -51,7 +53,8 @@ class Day {
   }
 
   async #restart(name: Name): Promise<void> {
-    await this.rig.stop(name)
+    if (this.#next() < 0.5) await this.rig.kill(name)
+    else await this.rig.stop(name)
     for (let orders = this.#upTo(4); orders > 0; orders -= 1) {
       await this.rig.pass(this.#upTo(AWAY_MS_MAX / 3))
       await this.#burst(0)
@@ -73,7 +76,8 @@ test(`${SEEDS} random days of ${STEPS} steps`, async () => {
     const rig = await CampusRig.open()
     for (const item of ITEMS) await rig.restock(item, 60)
     for (const name of ['inventory', 'analytics', 'notifications'] as const) await rig.start(name)
-    const day = new Day(rig, seed)
+    const hasLateOrders = seed % 2 === 0
+    const day = new Day(rig, seed, hasLateOrders)
     for (let step = 0; step < STEPS; step += 1) await day.step()
     await day.end()
     const report = await rig.check()
@@ -83,6 +87,8 @@ test(`${SEEDS} random days of ${STEPS} steps`, async () => {
       violations: [],
       late: report.late,
     })
+    // Who orders in time is in its minute, however long nobody looked.
+    if (!hasLateOrders) expect({ seed, late: report.late }).toEqual({ seed, late: 0 })
     for (const name of ['orders', 'repeats', 'minutes', 'late'] as const) seen[name] += report[name]
     await rig.close()
   }

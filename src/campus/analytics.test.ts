@@ -1,11 +1,14 @@
 /** `analytics` on a log of 4 partitions and a clock of the test's: minutes come on time (R9, R12). */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CLOSE_MS, GRACE_MS } from './analytics.ts'
 import { CampusRig, ITEMS, type Name } from './test-helper/campus-rig.ts'
 import { HOUR_MS, MINUTE_MS, START_MS } from './test-helper/records.ts'
+
+/** Stores on disk take real time. */
+setDefaultTimeout(30_000)
 
 /** So long after its end a minute must have been emitted. */
 const LATEST_MS = GRACE_MS + CLOSE_MS + 2_000

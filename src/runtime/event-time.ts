@@ -23,6 +23,27 @@ export class EventTime {
     this.#pipeline.advanceTime(upstream.source, upstream.timeMs)
   }
 
+  /** At a beginning: who had fallen idle before is waited for. True if anybody is. */
+  doubt(): boolean {
+    let isDoubting = false
+    for (const upstream of this.#upstreams) if (upstream.doubt()) isDoubting = true
+    return isDoubting
+  }
+
+  get isDoubting(): boolean {
+    return this.#upstreams.some((upstream) => upstream.isDoubting)
+  }
+
+  /** Who is still in doubt is idle indeed. */
+  trust(): void {
+    for (const upstream of this.#upstreams) {
+      if (!upstream.trust()) continue
+      this.#raise(upstream.timeMs)
+      this.#pipeline.advanceTime(upstream.source, upstream.timeMs)
+    }
+    this.#pipeline.punctuateStreamTime()
+  }
+
   tick(timeMs: number): void {
     this.#raise(timeMs)
     this.#pipeline.tick(timeMs)

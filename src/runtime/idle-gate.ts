@@ -7,14 +7,13 @@
  *
  * Invariant: in doubt the answer is no, and a tick waits.
  */
-import { partitionKey, type Log, type TopicPartition } from '#log'
+import type { Log } from '#log'
 import type { Clock } from '#system'
+import { endsOf, hasCommitted, placesOf } from './committed-inputs.ts'
 import { readApplicationTopics } from './topology-record.ts'
 
 /** An older answer is not used, however recent the fetches: what has been appended since may be long ago. */
 const FRESH_MS = 1_000
-const PROBE_MS = 50
-const PROBE_BYTES = 65_536
 
 interface Answer {
   readonly startedMs: number
@@ -62,43 +61,12 @@ export class IdleGate {
 
 async function hasCommittedAll(log: Log, applicationId: string): Promise<boolean> {
   const topics = await readApplicationTopics(log, applicationId)
-  if (topics === undefined) return false
-  const described = await log.describeTopics(topics.inputs)
-  if (described.length < topics.inputs.length) return false
-  const places = described.flatMap(({ topic, partitions }) =>
-    Array.from({ length: partitions }, (_, partition): TopicPartition => ({ topic, partition })),
-  )
+  const places = topics && (await placesOf(log, topics.inputs))
+  if (places === undefined) return false
   // Ends first: what is appended in between must not look committed.
   const ends = await endsOf(log, places)
-  const committed = await log.committedOffsets(applicationId, places)
+  if (!(await hasCommitted(log, applicationId, places, ends))) return false
   // And again: a commit in between may have moved a record from an input that then counts as read to one that counted as empty.
   const endsAfter = await endsOf(log, places)
-  if (ends.some((end, index) => end !== endsAfter[index])) return false
-  for (const [index, place] of places.entries()) {
-    const end = ends[index] ?? 0
-    const offset = committed.get(partitionKey(place))?.offset ?? (await log.earliestOffset(place))
-    if (offset < end && !(await holdsNoRecord(log, place, offset, end))) return false
-  }
-  return true
-}
-
-function endsOf(log: Log, places: readonly TopicPartition[]): Promise<number[]> {
-  return Promise.all(places.map((place) => log.endOffset(place, 'read-uncommitted')))
-}
-
-/** Control records and aborted ones are never committed by anybody, and are nothing to wait for. */
-async function holdsNoRecord(
-  log: Log,
-  place: TopicPartition,
-  from: number,
-  end: number,
-): Promise<boolean> {
-  const reader = log.reader()
-  try {
-    reader.assign([{ ...place, position: from }])
-    const batches = await reader.poll({ waitMs: PROBE_MS, bytesMax: PROBE_BYTES })
-    return batches.length === 0 && (reader.progress(place)?.position ?? from) >= end
-  } finally {
-    await reader.close()
-  }
+  return ends.every((end, index) => end === endsAfter[index])
 }

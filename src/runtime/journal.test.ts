@@ -72,11 +72,15 @@ describe('the journal holds what is not in the data, and no more (R10)', () => {
         return (error as { code?: unknown }).code
       }
     }
-    expect(code([1, 0, 7])).toBe('JOURNAL_NEWER')
+    expect(code([1, 0, 9])).toBe('JOURNAL_NEWER')
     expect(code([2, 0])).toBe('JOURNAL_NEWER')
     expect(code([1, 0, 2, 0, 0])).toBe('JOURNAL_CORRUPT')
     expect(code([1, 3, 200])).toBe('JOURNAL_CORRUPT')
     expect(code([1, 0, 4])).toEqual({ inputs: [], entries: [{ kind: 'commit' }] })
     expect(code([1, 0, 6])).toEqual({ inputs: [], entries: [{ kind: 'return' }] })
+    expect(code([1, 0, 7, 8])).toEqual({
+      inputs: [],
+      entries: [{ kind: 'doubt' }, { kind: 'trust' }],
+    })
   })
 })

@@ -11,6 +11,8 @@
  *     4 commit                               only where results are emitted per commit
  *     5 reject     input, offset             R14: too far ahead of a clock that a replay does not have
  *     6 return                               R12: the task stopped to read; what was idle is so no more
+ *     7 doubt                                R12: the task began; what is idle above is waited for
+ *     8 trust                                R12: what is still in doubt above is idle indeed
  *
  * Numbers without a size are unsigned varints, seven bits a byte, lowest first. The positions are the next offsets of the
  * inputs when the layer was opened. Two records of `a`, one of `b`, then a tick to 60,000:
@@ -28,6 +30,8 @@ export type JournalEntry =
   | { readonly kind: 'commit' }
   | { readonly kind: 'reject'; readonly input: number; readonly offset: number }
   | { readonly kind: 'return' }
+  | { readonly kind: 'doubt' }
+  | { readonly kind: 'trust' }
 
 export interface JournalRecord {
   readonly inputs: readonly { readonly topic: string; readonly position: number }[]
@@ -41,6 +45,8 @@ const PUNCTUATE = 3
 const COMMIT = 4
 const REJECT = 5
 const RETURN = 6
+const DOUBT = 7
+const TRUST = 8
 
 /** Collects the entries of the open layer. */
 export class JournalWriter {
@@ -107,6 +113,16 @@ export class JournalWriter {
     this.#writer.uint8(RETURN)
   }
 
+  doubt(): void {
+    this.#endRun()
+    this.#writer.uint8(DOUBT)
+  }
+
+  trust(): void {
+    this.#endRun()
+    this.#writer.uint8(TRUST)
+  }
+
   /** Names the record by its offset, so it needs no run in front. */
   reject(input: number, offset: number): void {
     if (this.#keepsOrder) this.#endRun()
@@ -159,6 +175,10 @@ function readEntry(reader: JournalReader, taskId: string): JournalEntry {
       return { kind: 'reject', input: reader.unsigned(), offset: reader.unsigned() }
     case RETURN:
       return { kind: 'return' }
+    case DOUBT:
+      return { kind: 'doubt' }
+    case TRUST:
+      return { kind: 'trust' }
     default:
       throw newer(taskId, `an entry of kind ${tag}`)
   }

@@ -3,9 +3,11 @@
  *
  * Invariant: a slice ends soon after `sliceMs`, whatever is waiting, and the next one begins with the task after the last.
  */
-import type { FetchProgress, TopicPartition } from '#log'
+import type { FetchProgress, Log, TopicPartition } from '#log'
+import type { Topology } from '#topology'
 import type { SliceResult } from './commit-cycle.ts'
-import type { IdleGate } from './idle-gate.ts'
+import { IdleGate } from './idle-gate.ts'
+import { IdleTrust } from './idle-trust.ts'
 import type { RunningTask } from './running-task.ts'
 import type { Machine, StreamsLimits } from './streams-options.ts'
 import type { StepResult } from './task-contract.ts'
@@ -19,19 +21,27 @@ export interface SlicerSetup {
   readonly limits: StreamsLimits
   readonly counters: WorkerCounters
   readonly progressOf: (partition: TopicPartition) => FetchProgress | undefined
-  readonly gate: IdleGate
   /** Whether the error was of one input, and only its task has stopped. */
   readonly onInputError: (error: unknown) => boolean
+  readonly log: Log
+  readonly topology: Topology
+  /** Called when what a tick waits for may have come. */
+  readonly wake: () => void
 }
 
 export class Slicer {
   readonly #setup: SlicerSetup
+  readonly #gate: IdleGate
+  readonly #trust: IdleTrust
   /** Where the next slice begins: a task with much to do must not starve the ones behind it. */
   #first = 0
   #hasMore = false
 
   constructor(setup: SlicerSetup) {
     this.#setup = setup
+    const { log, machine, topology, wake } = setup
+    this.#gate = new IdleGate(log, machine.clock, wake)
+    this.#trust = new IdleTrust(log, topology, wake)
   }
 
   /** Records are ready that the last slice had no time for. */
@@ -91,8 +101,8 @@ export class Slicer {
     }
   }
 
-  #punctuate({ task }: RunningTask): void {
-    const { machine, counters, progressOf, gate } = this.#setup
+  #punctuate({ task, identity }: RunningTask): void {
+    const { machine, counters, progressOf } = this.#setup
     const nowMs = machine.clock.nowMs()
     if (nowMs >= task.nextWallClockMs) counters.punctuations += task.punctuate(nowMs)
     const elapsedMs = machine.clock.elapsedMs()
@@ -100,8 +110,10 @@ export class Slicer {
     const fetchedAtMs = Math.min(
       ...task.inputs.map((input) => progressOf(input)?.fetchedAtMs ?? -1),
     )
-    const mayTick = (applicationId: string): boolean => gate.mayTick(applicationId, fetchedAtMs)
-    if (task.tick(elapsedMs, progressOf, mayTick)) counters.ticks += 1
+    const mayTick = (applicationId: string): boolean =>
+      this.#gate.mayTick(applicationId, fetchedAtMs)
+    const mayTrust = (): boolean => this.#trust.mayTrust(task, identity.subTopology)
+    if (task.tick(elapsedMs, progressOf, mayTick, mayTrust)) counters.ticks += 1
   }
 
   /** Everything that can be fetched has been, and nothing of it is left. */

@@ -89,11 +89,14 @@ export interface TaskApi {
   /**
    * R9: if every input is at its high watermark and has been silent for its policy's `closeMs` (and `mayTick` agrees), advances
    * stream time by the silence where something waits for it, and announces idleness. True if it did anything.
+   * R12: who above had fallen idle before the task began is waited for until it speaks, or until `mayTrust` says that it had
+   * nothing to catch up with.
    */
   tick(
     elapsedMs: number,
     progressOf: ProgressOf,
     mayTick: (applicationId: string) => boolean,
+    mayTrust?: () => boolean,
   ): boolean
   /** When `tick` or `punctuate` next has a reason to be called: elapsed and wall-clock milliseconds; Infinity if never. */
   readonly nextTickElapsedMs: number

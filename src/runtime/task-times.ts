@@ -90,7 +90,7 @@ export class TaskTimes {
   }
 
   #times(): ReadonlyMap<string, number> {
-    const { pipeline, upstreams, failures } = this.#parts
+    const { pipeline, upstreams, failures, ticker } = this.#parts
     const times = new Map<string, number>()
     const set = (name: string, time: number): void => {
       times.set(this.#shortOf.get(name) ?? name, time)
@@ -103,13 +103,15 @@ export class TaskTimes {
     for (const upstream of upstreams) {
       for (const [name, time] of upstream.saved()) set(`${FROM}${name}`, time)
     }
+    if (ticker !== undefined) set(HEARD, ticker.heardAtMs(pipeline.streamTimeMs))
     return times
   }
 }
 
 /** Every name that may ever be saved: a pipeline saves under the same names from its beginning. */
-function namesOf({ pipeline, upstreams }: TaskTimesParts): readonly string[] {
+function namesOf({ pipeline, upstreams, ticker }: TaskTimesParts): readonly string[] {
   const sent = upstreams.flatMap((upstream) => [...upstream.saved()].map(([name]) => name))
   const own = pipeline.savedTimes().keys()
-  return [...own, FAILED, FAILED_OLDER, ...sent.map((name) => `${FROM}${name}`)]
+  const heard = ticker === undefined ? [] : [HEARD]
+  return [...own, FAILED, FAILED_OLDER, ...heard, ...sent.map((name) => `${FROM}${name}`)]
 }

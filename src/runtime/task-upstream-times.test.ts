@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { Buffer } from 'node:buffer'
 import { long, StreamsBuilder, string, topic, tumbling, type Topology } from '#topology'
+import { decodeJournal } from './journal.ts'
 import type { TaskOptions } from './task-options.ts'
 import type { Task } from './task.ts'
-import { readTimeRecord, timeHeaders } from './time-record.ts'
 import { at, TaskRig, thrownBy } from './test-helper/task-rig.ts'
-import { senderName, sendersTo, UpstreamTimes } from './upstream-times.ts'
+import { senderName, sendersTo } from './upstream-times.ts'
 
 const orders = topic('orders', { key: string(), value: string() })
 const totals = topic('totals', { key: string(), value: long() })
@@ -215,6 +214,47 @@ describe('time crosses a repartition as data (R12)', () => {
     expect(run.totals).toEqual({ '0': 2, '120000': 2, '180000': 2 })
   })
 
+  test('who had been idle before a restart is waited for until it speaks, or is trusted', async () => {
+    const run = await new TwoLevels().open()
+    run.order(0, 30_000)
+    run.order(1, 30_000)
+    await run.settle()
+    await run.silence(60_000)
+    expect(run.totals).toEqual({ '0': 2 })
+    await run.restart()
+    run.order(0, 121_000, 250_000)
+    const [first] = run.upstream
+    const { rig } = run
+    const isTrusted = { now: false }
+    for (const task of [first, run.total]) {
+      if (task === undefined) continue
+      rig.run(task)
+      task.tick(
+        rig.elapsedMs,
+        rig.progressOf,
+        () => true,
+        () => isTrusted.now,
+      )
+      await rig.commit(task)
+    }
+    expect(run.totals).toEqual({ '0': 2 })
+    isTrusted.now = true
+    expect(
+      run.total.tick(
+        rig.elapsedMs,
+        rig.progressOf,
+        () => true,
+        () => isTrusted.now,
+      ),
+    ).toBe(true)
+    await rig.commit(run.total)
+    expect(run.totals).toEqual({ '0': 2, '120000': 1 })
+    const entries = rig
+      .records('app-1-journal', 0)
+      .flatMap(({ valueBytes }) => decodeJournal(valueBytes ?? new Uint8Array(), '1_0').entries)
+    expect(entries.map(({ kind }) => kind)).toEqual(['doubt', 'trust'])
+  })
+
   test('what a failed close had announced is taken back, and a restart runs nothing (R15)', async () => {
     const faults = { left: 2, calls: 0 }
     const topology = twoLevels((total) => {
@@ -253,118 +293,13 @@ describe('time crosses a repartition as data (R12)', () => {
   })
 })
 
-describe('upstream times', () => {
-  const two = ['0_0/n', '0_1/n']
-  const from = (partition: number, timeMs: number, idle = false) => ({
-    subTopology: 0,
-    partition,
-    node: 'n',
-    timeMs,
-    idle,
-  })
-
-  test('the time is the least of all that are not idle, and never goes back', () => {
-    const times = new UpstreamTimes('source', two)
-    expect(times.announce(from(0, 100))).toBe(false)
-    expect(times.timeMs).toBe(-1)
-    expect(times.announce(from(1, 50))).toBe(true)
-    expect(times.timeMs).toBe(50)
-    expect(times.announce(from(1, 300, true))).toBe(true)
-    expect(times.timeMs).toBe(100)
-    expect(times.allIdle).toBe(false)
-    // Back again, behind the others: what has passed has passed.
-    expect(times.announce(from(1, 300))).toBe(false)
-    expect(times.timeMs).toBe(100)
-  })
-
-  test('where all are idle it is the greatest that any announced, and ticks go on from there', () => {
-    const times = new UpstreamTimes('source', two)
-    times.announce(from(0, 100, true))
-    times.announce(from(1, -1, true))
-    expect(times.allIdle).toBe(true)
-    expect(times.timeMs).toBe(100)
-    times.advance(150)
-    expect(times.timeMs).toBe(150)
-  })
-
-  test('saved and restored, whatever was announced', () => {
-    const times = new UpstreamTimes('source', two)
-    times.announce(from(0, 0, true))
-    times.announce(from(1, -1, true))
-    times.advance(7)
-    const saved = new Map(times.saved())
-    const again = new UpstreamTimes('source', two)
-    again.restore((name) => saved.get(name))
-    expect([...again.saved()]).toEqual([...times.saved()])
-    expect(again.allIdle).toBe(true)
-    expect(again.timeMs).toBe(7)
-  })
-
-  test('rolled back to the savepoint, whatever was announced since', () => {
-    const times = new UpstreamTimes('source', two)
-    times.announce(from(0, 100))
-    times.announce(from(1, 50))
-    const before = [...times.saved()]
-    times.savepoint()
-    times.announce(from(1, 70))
-    times.announce(from(1, 80, true))
-    times.advance(500)
-    expect([...times.saved()]).not.toEqual(before)
-    times.rollback()
-    expect([...times.saved()]).toEqual(before)
-    expect(times.timeMs).toBe(50)
-  })
-
-  test('senders that the topology does not have are passed over', () => {
-    const times = new UpstreamTimes('source', ['0_0/n'])
-    times.announce(from(0, 5))
-    expect(times.announce(from(9, 1))).toBe(false)
-    expect(times.timeMs).toBe(5)
-  })
-
-  test('are expected from every upstream task and sending node', () => {
-    const topology = twoLevels()
-    const source = topology.subTopologies[1]?.sources[0]
-    if (source === undefined) throw new RangeError('a total')
-    const senders = sendersTo(topology, source, new Map(Object.entries(partitions)))
-    const node = topology.nodes.find((each) => each.kind === 'window-aggregate')
-    expect(senders).toEqual(
-      [0, 1].map((partition) => senderName({ subTopology: 0, partition, node: node?.name ?? '' })),
-    )
-  })
-})
-
-test('a time record’s bytes are those of the worked example', () => {
-  const headers = timeHeaders({
-    subTopology: 0,
-    partition: 3,
-    node: 'tally',
-    timeMs: 60_000,
-    idle: true,
-  })
-  const [[name, value] = ['', null]] = headers
-  expect(name).toBe('millrace-time')
-  expect(Buffer.from(value ?? []).toString('hex')).toBe(
-    '0101000000000000ea60000000000000000374616c6c79',
+test('times are expected from every upstream task and sending node', () => {
+  const topology = twoLevels()
+  const source = topology.subTopologies[1]?.sources[0]
+  if (source === undefined) throw new RangeError('a total')
+  const senders = sendersTo(topology, source, new Map(Object.entries(partitions)))
+  const node = topology.nodes.find((each) => each.kind === 'window-aggregate')
+  expect(senders).toEqual(
+    [0, 1].map((partition) => senderName({ subTopology: 0, partition, node: node?.name ?? '' })),
   )
-  const raw = {
-    buffer: Buffer.alloc(0),
-    offset: 0,
-    timestampMs: 60_000,
-    keyStart: -1,
-    keyEnd: -1,
-    valueStart: -1,
-    valueEnd: -1,
-    headerCount: 1,
-    headers: () => headers,
-  }
-  expect(readTimeRecord(raw)).toEqual({
-    subTopology: 0,
-    partition: 3,
-    node: 'tally',
-    timeMs: 60_000,
-    idle: true,
-  })
-  expect(readTimeRecord({ ...raw, keyStart: 0 })).toBeUndefined()
-  expect(readTimeRecord({ ...raw, headers: () => [['millrace-time', null]] })).toBeUndefined()
 })

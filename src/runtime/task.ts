@@ -103,15 +103,8 @@ export class Task implements TaskApi {
       },
     })
     this.#time = new EventTime(this.#pipeline, upstreams)
-    if (Ticker.isWanted(subTopology.sources)) {
-      this.#ticker = new Ticker(
-        this.#queues,
-        subTopology.sources,
-        this.#pipeline,
-        upstreams,
-        setup.wallClockMs,
-      )
-    }
+    const timed = { subTopology, queues, upstreams, pipeline: this.#pipeline }
+    this.#ticker = Ticker.of(timed, setup.wallClockMs)
     this.#layer = new OpenLayer({
       pipeline: this.#pipeline,
       collector: this.#collector,
@@ -124,10 +117,8 @@ export class Task implements TaskApi {
       ),
     })
     this.#times = new TaskTimes({
+      ...timed,
       taskId,
-      pipeline: this.#pipeline,
-      queues: this.#queues,
-      upstreams,
       failures: this.#failures.window,
       ticker: this.#ticker,
     })
@@ -198,6 +189,10 @@ export class Task implements TaskApi {
     }
     this.#times.restore(committed)
     this.#layer.open(this.#queues.map(({ position }) => position))
+    if (this.#time.doubt()) {
+      this.#journal.doubt()
+      this.#isDirty = true
+    }
     this.#lifecycle.step('running')
   }
 
@@ -252,11 +247,19 @@ export class Task implements TaskApi {
     elapsedMs: number,
     progressOf: ProgressOf,
     mayTick: (applicationId: string) => boolean,
+    mayTrust: () => boolean = () => true,
   ): boolean {
     const ticker = this.#ticker
     if (ticker === undefined) return false
     ticker.observe(progressOf, this.#pipeline.streamTimeMs)
-    if (!ticker.isQuiet(elapsedMs, mayTick)) return false
+    const isQuiet = ticker.isQuiet(elapsedMs, mayTick)
+    if (this.#time.isDoubting && mayTrust()) {
+      this.#runWhole(() => this.#time.trust())
+      this.#journal.trust()
+      this.#isDirty = true
+      return true
+    }
+    if (!isQuiet) return false
     const { dueTickMs } = ticker
     const hasAnnounced = this.#runWhole(() => {
       if (dueTickMs !== undefined) this.#time.tick(dueTickMs)

@@ -8,7 +8,7 @@
  * it is told by a wall clock, it moves time no further than what waits for it: a clock that is wrong closes what is open, and
  * makes nothing late that comes in its own time.
  */
-import type { PipelineApi, SourceNode } from '#topology'
+import type { PipelineApi, SubTopology } from '#topology'
 import { Silence } from './silence.ts'
 import type { RecordQueue } from './record-queue.ts'
 import type { ProgressOf } from './task-contract.ts'
@@ -19,6 +19,13 @@ const LOOK_EVERY_MS = 1_000
 /** How soon to ask again when the silence is long enough and something else stands in the way, and in any case. */
 const RETRY_MS = 250
 const LOOK_AGAIN_MS = 10
+
+export interface TickerParts {
+  readonly subTopology: SubTopology
+  readonly queues: readonly RecordQueue[]
+  readonly pipeline: PipelineApi
+  readonly upstreams: readonly UpstreamTimes[]
+}
 
 export class Ticker {
   readonly #silence: Silence
@@ -35,10 +42,7 @@ export class Ticker {
   #lookedAtMs: number = -Infinity
 
   constructor(
-    queues: readonly RecordQueue[],
-    sources: readonly SourceNode[],
-    pipeline: PipelineApi,
-    upstreams: readonly UpstreamTimes[],
+    { subTopology: { sources }, queues, pipeline, upstreams }: TickerParts,
     wallClockMs: () => number,
   ) {
     this.#silence = new Silence(queues, wallClockMs)
@@ -50,8 +54,12 @@ export class Ticker {
   }
 
   /** Ticks are only for tasks whose sources ask for them, by a policy or by waiting for the slowest upstream. */
-  static isWanted(sources: readonly SourceNode[]): boolean {
-    return sources.some(({ idle, time }) => idle !== undefined || time === 'slowest-upstream')
+  static of(parts: TickerParts, wallClockMs: () => number): Ticker | undefined {
+    const { sources } = parts.subTopology
+    const isWanted = sources.some(
+      ({ idle, time }) => idle !== undefined || time === 'slowest-upstream',
+    )
+    return isWanted ? new Ticker(parts, wallClockMs) : undefined
   }
 
   observe(progressOf: ProgressOf, streamTimeMs: number): void {
@@ -104,7 +112,9 @@ export class Ticker {
 
   /** When to look again, in elapsed milliseconds. */
   get nextElapsedMs(): number {
-    if (this.#isBlocked) return this.#lookedAtMs + RETRY_MS
+    if (this.#isBlocked || this.#upstreams.some(({ isDoubting }) => isDoubting)) {
+      return this.#lookedAtMs + RETRY_MS
+    }
     const { silentMs, fetchedAtMs } = this.#silence
     const quietInMs = this.#closeMs - silentMs
     const dueInMs = this.#baseMs < 0 ? Infinity : this.#dueMs - this.#reachedMs

@@ -3,6 +3,9 @@
  *
  * Invariant: `timeMs` never goes back, and while one node that is not idle has not spoken it does not move at all.
  * Only `rollback` takes back what a record that failed had announced (R15).
+ *
+ * Who is idle is left out, unless that is in doubt: it was said before this task began, to whoever ran it then. A doubt is not
+ * saved, because the next beginning raises it again.
  */
 import { timeSenders, type SourceNode, type Topology } from '#topology'
 import { taskCountOf, taskIdOf } from './internal-names.ts'
@@ -12,6 +15,7 @@ import type { AnnouncedTime } from './time-record.ts'
 interface Sender {
   timeMs: number
   idle: boolean
+  isDoubted: boolean
 }
 
 /** Idle is kept in the sign: −1 and up is a time, −2 − (time + 1) the same time, idle. */
@@ -28,7 +32,9 @@ export class UpstreamTimes {
   /** `senders`: the names of all pairs of upstream task and sending node, as `senderName` gives them. */
   constructor(source: string, senders: readonly string[]) {
     this.source = source
-    this.#senders = new Map(senders.map((name) => [name, { timeMs: -1, idle: false }]))
+    this.#senders = new Map(
+      senders.map((name) => [name, { timeMs: -1, idle: false, isDoubted: false }]),
+    )
   }
 
   /** The minimum; where all are idle, the greatest that any has announced. −1: not known yet. */
@@ -37,7 +43,7 @@ export class UpstreamTimes {
   }
 
   get allIdle(): boolean {
-    for (const sender of this.#senders.values()) if (!sender.idle) return false
+    for (const sender of this.#senders.values()) if (!isLeftOut(sender)) return false
     return this.#senders.size > 0
   }
 
@@ -47,7 +53,29 @@ export class UpstreamTimes {
     if (sender === undefined) return false
     this.#spoken.push({ sender, before: { ...sender } })
     sender.idle = announced.idle
+    sender.isDoubted = false
     sender.timeMs = Math.max(sender.timeMs, announced.timeMs)
+    return this.#update()
+  }
+
+  get isDoubting(): boolean {
+    for (const { isDoubted } of this.#senders.values()) if (isDoubted) return true
+    return false
+  }
+
+  /** Who is idle is waited for, until it speaks or is trusted; true if anybody is. */
+  doubt(): boolean {
+    for (const sender of this.#senders.values()) sender.isDoubted = sender.idle
+    return this.isDoubting
+  }
+
+  /** Who is still in doubt has nothing to catch up with; true if the time has risen by that. */
+  trust(): boolean {
+    for (const sender of this.#senders.values()) {
+      if (!sender.isDoubted) continue
+      this.#spoken.push({ sender, before: { ...sender } })
+      sender.isDoubted = false
+    }
     return this.#update()
   }
 
@@ -87,8 +115,9 @@ export class UpstreamTimes {
   #update(): boolean {
     let least = Infinity
     let greatest = -1
-    for (const { timeMs, idle } of this.#senders.values()) {
-      if (!idle && timeMs < least) least = timeMs
+    for (const sender of this.#senders.values()) {
+      const { timeMs } = sender
+      if (!isLeftOut(sender) && timeMs < least) least = timeMs
       if (timeMs > greatest) greatest = timeMs
     }
     const timeMs = least === Infinity ? greatest : least
@@ -96,6 +125,10 @@ export class UpstreamTimes {
     this.#timeMs = timeMs
     return true
   }
+}
+
+function isLeftOut({ idle, isDoubted }: Sender): boolean {
+  return idle && !isDoubted
 }
 
 export function senderName(sender: Omit<AnnouncedTime, 'timeMs' | 'idle'>): string {

@@ -25,7 +25,6 @@ import { createAssignor } from './assignment.ts'
 import { CarefulTasks } from './careful-tasks.ts'
 import { CommitCycle } from './commit-cycle.ts'
 import { Committer } from './committer.ts'
-import { IdleGate } from './idle-gate.ts'
 import { inputTopicsOf } from './internal-names.ts'
 import { failInput } from './input-failure.ts'
 import { InputFlow } from './input-flow.ts'
@@ -86,8 +85,10 @@ export class TaskWorker {
       limits: setup.limits,
       counters: this.counters,
       progressOf,
-      gate: new IdleGate(log, machine.clock, wake),
       onInputError: (error) => this.#onInputError(error),
+      log,
+      topology,
+      wake,
     })
     this.#commits = new CommitCycle({
       committer: new Committer(log, applicationId, setup.guarantee, machine),

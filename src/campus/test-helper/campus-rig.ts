@@ -30,6 +30,7 @@ import {
   orders,
   stock,
 } from '../topics.ts'
+import { MortalLog } from './mortal-log.ts'
 import { readRecords } from './read-records.ts'
 import { START_MS, orderOf, restockOf } from './records.ts'
 
@@ -53,7 +54,7 @@ export class CampusRig {
   readonly happenings: Happening[] = []
   readonly #log: Log
   readonly #options: Partial<StreamsOptions>
-  readonly #running = new Map<Name, Streams>()
+  readonly #running = new Map<Name, { readonly streams: Streams; readonly seen: MortalLog }>()
   #ids = 0
 
   private constructor(clock: VirtualClock, log: Log, options: Partial<StreamsOptions>) {
@@ -77,23 +78,31 @@ export class CampusRig {
   /** The application as a new object, on what an earlier one left. `log` is how it sees the log. */
   async start(name: Name, log: Log = this.#log): Promise<void> {
     const { clock } = this
+    const seen = new MortalLog(log)
     const streams = new Streams(TOPOLOGIES[name], {
       ...(!this.#isOnDisk && { backend: 'memory' }),
       ...this.#options,
-      log,
+      log: seen,
       clock,
       observer: (happening) => void this.happenings.push(happening),
     })
-    this.#running.set(name, streams)
+    this.#running.set(name, { streams, seen })
     await this.#meanwhile(streams.start())
   }
 
   async stop(...names: readonly Name[]): Promise<void> {
     for (const name of names) {
-      const streams = this.#running.get(name)
+      const running = this.#running.get(name)
       this.#running.delete(name)
-      await this.#meanwhile(streams?.close() ?? Promise.resolve())
+      await this.#meanwhile(running?.streams.close() ?? Promise.resolve())
     }
+  }
+
+  /** As `kill -9` of a process that runs nothing else; stores in memory are gone with it. */
+  async kill(name: Name): Promise<void> {
+    const running = this.#running.get(name)
+    this.#running.delete(name)
+    await running?.seen.kill()
   }
 
   async close(): Promise<void> {
@@ -163,7 +172,7 @@ export class CampusRig {
   /** The application has committed all of its inputs, internal ones included. */
   async caughtUp(name: Name): Promise<void> {
     await this.until(async () => {
-      const lags = (await this.#running.get(name)?.lag()) ?? []
+      const lags = (await this.#running.get(name)?.streams.lag()) ?? []
       return lags.every(({ lagRecords }) => lagRecords === 0)
     }, `${name} has caught up`)
   }
@@ -188,7 +197,7 @@ export class CampusRig {
   }
 
   #checkFailures(): void {
-    for (const streams of this.#running.values())
+    for (const { streams } of this.#running.values())
       if (streams.failure !== undefined) throw streams.failure
   }
 
