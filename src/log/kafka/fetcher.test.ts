@@ -1,0 +1,351 @@
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+
+import { coded } from '../log.contract/harness.ts'
+import { recordsOf, valuesOf } from '../log.contract/records.ts'
+import type { FetchedBatch, LogReader, TopicPartition } from '../log.ts'
+import { BUFFER_BYTES_MAX, RESPONSE_BYTES_MAX } from './broker-fetches.ts'
+import { CODE } from './errors.ts'
+import { createReader } from './fetcher.ts'
+import { FakeBrokers } from './test-helpers/fake-brokers.ts'
+
+const topic = 'orders'
+const MEGABYTE = 1 << 20
+const at = (partition: number): TopicPartition => ({ topic, partition })
+const NOW = { waitMs: 0, bytesMax: 64 * MEGABYTE }
+
+describe('a reader', () => {
+  let brokers: FakeBrokers
+  let reader: LogReader
+  beforeEach(() => {
+    brokers = new FakeBrokers()
+    reader = createReader(brokers.cluster, { isolation: 'read-committed' })
+  })
+  afterEach(() => reader.close())
+
+  function assign(...partitions: readonly (number | readonly [number, number])[]): void {
+    reader.assign(
+      partitions.map((each) => {
+        const [partition, position] = typeof each === 'number' ? [each, 0] : each
+        return { topic, partition, position }
+      }),
+    )
+  }
+
+  /** What is buffered now, and no more. */
+  async function take(): Promise<readonly (string | undefined)[]> {
+    await brokers.settle()
+    return texts(await reader.poll(NOW))
+  }
+
+  const texts = (batches: readonly FetchedBatch[]): readonly (string | undefined)[] =>
+    valuesOf(recordsOf(batches)).map((value) => value?.replace(/\.+$/, ''))
+
+  const lastAsked = (): readonly number[] =>
+    brokers.fetches.at(-1)?.asked.map(([partition]) => partition) ?? []
+
+  describe('asks', () => {
+    test('each broker for all of its partitions at once, one request in flight', async () => {
+      brokers.create(topic, [1, 2, 1, 2])
+      for (const partition of [0, 1, 2, 3]) brokers.append(at(partition), `${partition}`)
+      assign(0, 1, 2, 3)
+      expect((await take()).toSorted()).toEqual(['0', '1', '2', '3'])
+      const first = brokers.fetches.slice(0, 2).map(({ nodeId, asked }) => [nodeId, asked])
+      expect(first.toSorted()).toEqual([
+        [
+          1,
+          [
+            [0, 0],
+            [2, 0],
+          ],
+        ],
+        [
+          2,
+          [
+            [1, 0],
+            [3, 0],
+          ],
+        ],
+      ])
+      for (let n = 0; n < 20; n += 1) {
+        brokers.append(at(n % 4), `${n}`)
+        await take()
+      }
+      expect(brokers.inFlightMost).toBe(1)
+    })
+
+    test('for what was served longest ago first', async () => {
+      brokers.create(topic, [1, 1, 1])
+      assign(0, 1, 2)
+      for (const partition of [0, 2]) {
+        brokers.append(at(partition), 'a')
+        await take()
+      }
+      brokers.append(at(1), 'a')
+      await take()
+      expect(lastAsked()).toEqual([0, 2, 1])
+    })
+
+    test('a broker to wait as long as the caller does, within bounds', async () => {
+      brokers.create(topic, [1])
+      assign(0)
+      for (const [waitMs, askedMs] of [
+        [0, 20],
+        [100, 100],
+        [60_000, 250],
+      ] as const) {
+        const polled = reader.poll({ waitMs, bytesMax: 1 })
+        await brokers.settle()
+        reader.wake()
+        await polled
+        // The fetch that was under way was sent before.
+        await brokers.pass(300)
+        expect(brokers.fetches.at(-1)?.waitMs).toBe(askedMs)
+      }
+    })
+
+    test('not for paused partitions, and keeps what they have for when they resume', async () => {
+      brokers.create(topic, [1, 1])
+      for (const partition of [0, 1]) brokers.append(at(partition), `${partition}`)
+      assign(0, 1)
+      await brokers.settle()
+      reader.pause(at(0))
+      expect(await take()).toEqual(['1'])
+      brokers.append(at(1), 'more')
+      expect(await take()).toEqual(['more'])
+      expect(lastAsked()).toEqual([1])
+      const fetches = brokers.fetches.length
+      reader.resume(at(0))
+      expect(texts(await reader.poll(NOW))).toEqual(['0'])
+      expect(brokers.fetches.length).toBe(fetches)
+      await brokers.pass(300)
+      expect(lastAsked().toSorted()).toEqual([0, 1])
+    })
+
+    test('for nothing twice that is buffered for a partition that keeps its position', async () => {
+      brokers.create(topic, [1, 1])
+      for (const partition of [0, 1]) brokers.append(at(partition), `${partition}`)
+      assign(0)
+      await brokers.settle()
+      assign(0, 1)
+      expect((await take()).toSorted()).toEqual(['0'])
+      await brokers.pass(300)
+      expect(await take()).toEqual(['1'])
+      const offsets = brokers.fetches.flatMap(({ asked }) => asked)
+      expect(offsets.filter(([partition, offset]) => partition === 0 && offset === 0)).toHaveLength(
+        1,
+      )
+    })
+
+    test('anew where another position is assigned; what was under way for the old one is dropped', async () => {
+      brokers.create(topic, [1])
+      for (const value of ['a', 'b', 'c']) brokers.append(at(0), value)
+      assign(0)
+      await brokers.settle()
+      assign([0, 2])
+      await brokers.pass(300)
+      expect(await take()).toEqual(['c'])
+      // A long poll from offset 3 is under way.
+      assign([0, 1])
+      brokers.append(at(0), 'd')
+      await brokers.pass(300)
+      expect(await take()).toEqual(['b', 'c', 'd'])
+    })
+  })
+
+  describe('holds no more than it may', () => {
+    test('while nobody polls, however much there is', async () => {
+      brokers.create(topic, [1, 1, 1, 1, 2, 2, 2, 2])
+      const partitions = [0, 1, 2, 3, 4, 5, 6, 7]
+      for (const partition of partitions) {
+        for (let n = 0; n < 12; n += 1) brokers.append(at(partition), `${n}`, MEGABYTE / 2)
+      }
+      assign(...partitions)
+      await brokers.pass(1_000)
+      const before = brokers.fetches.length
+      await brokers.pass(1_000)
+      expect(brokers.fetches.length).toBe(before)
+      let bytes = 0
+      let most = 0
+      for (let count = 0; count < 96;) {
+        const batches = await reader.poll({ waitMs: 0, bytesMax: 64 * MEGABYTE })
+        const size = batches.reduce((sum, batch) => sum + batch.bytes.length, 0)
+        most = Math.max(most, size)
+        bytes += size
+        count += batches.length
+        await brokers.settle()
+      }
+      expect(bytes).toBeGreaterThan(48 * MEGABYTE)
+      expect(most).toBeLessThanOrEqual(BUFFER_BYTES_MAX + MEGABYTE)
+      const largest = Math.max(...brokers.fetches.map(({ bytesMax }) => bytesMax))
+      expect(largest).toBe(RESPONSE_BYTES_MAX)
+    })
+
+    test('and lets go of what is paused before that keeps others from being read', async () => {
+      const paused = Array.from({ length: 20 }, (_, partition) => partition)
+      brokers.create(topic, [...paused.map(() => 1), 1])
+      for (const partition of paused) {
+        for (let n = 0; n < 3; n += 1) brokers.append(at(partition), `${n}`, MEGABYTE / 2)
+      }
+      assign(...paused, 20)
+      await brokers.pass(500)
+      for (const partition of paused) reader.pause(at(partition))
+      brokers.append(at(20), 'alone')
+      await brokers.pass(500)
+      expect(await take()).toEqual(['alone'])
+      for (const partition of paused) reader.resume(at(partition))
+      const seen: (string | undefined)[] = []
+      while (seen.length < 60) {
+        seen.push(...(await take()))
+        await brokers.pass(50)
+      }
+      expect(seen.toSorted()).toEqual(['0', '1', '2'].flatMap((n) => paused.map(() => n)))
+    })
+  })
+
+  describe('when a broker fails', () => {
+    test('reads from the others, and finds the new leader of the frozen one’s partitions', async () => {
+      brokers.create(topic, [1, 2])
+      brokers.append(at(0), 'before')
+      assign(0, 1)
+      expect(await take()).toEqual(['before'])
+      brokers.set(1, 'frozen')
+      await brokers.pass(300)
+      for (let n = 0; n < 5; n += 1) {
+        brokers.append(at(1), `${n}`)
+        expect(await take()).toEqual([`${n}`])
+      }
+      // The others elect another leader; nothing tells the reader but what it asks regularly.
+      brokers.lead(at(0), 2)
+      brokers.append(at(0), 'after')
+      await brokers.pass(5_500)
+      expect(await take()).toEqual(['after'])
+    })
+
+    test('tries one that is down again, after waits that grow, until it is back', async () => {
+      brokers.create(topic, [1])
+      assign(0)
+      await brokers.settle()
+      brokers.set(1, 'down')
+      await brokers.pass(300)
+      const before = brokers.refreshes
+      await brokers.pass(10_000)
+      const tries = brokers.refreshes - before
+      expect(tries).toBeGreaterThan(10)
+      expect(tries).toBeLessThan(60)
+      brokers.set(1, 'up')
+      brokers.append(at(0), 'back')
+      await brokers.pass(600)
+      expect(await take()).toEqual(['back'])
+    })
+  })
+
+  describe('when a partition has moved', () => {
+    test('follows the hint of a broker that leads no more, without asking anybody', async () => {
+      brokers.create(topic, [1])
+      assign(0)
+      await brokers.settle()
+      const { refreshes } = brokers
+      brokers.refuse(at(0), CODE.notLeaderOrFollower)
+      brokers.lead(at(0), 2)
+      brokers.append(at(0), 'moved')
+      await brokers.pass(300)
+      expect(await take()).toEqual(['moved'])
+      expect(brokers.fetches.at(-1)?.nodeId).toBe(2)
+      expect(brokers.refreshes).toBe(refreshes)
+    })
+
+    test.each([
+      CODE.unknownTopicOrPartition,
+      CODE.leaderNotAvailable,
+      CODE.fencedLeaderEpoch,
+      CODE.unknownLeaderEpoch,
+      CODE.unknownTopicId,
+    ])('looks it up after code %d, and the others go on', async (code) => {
+      brokers.create(topic, [1, 1])
+      assign(0, 1)
+      await brokers.settle()
+      const { refreshes } = brokers
+      brokers.refuse(at(0), code, 3)
+      for (const partition of [0, 1]) brokers.append(at(partition), `${partition}`)
+      await brokers.settle()
+      expect(await take()).toContain('1')
+      await brokers.pass(1_000)
+      expect(await take()).toEqual(['0'])
+      expect(brokers.refreshes).toBeGreaterThan(refreshes)
+    })
+
+    test('says TOPIC_UNKNOWN when the topic is gone, and when another has its name', async () => {
+      for (const isCreatedAnew of [false, true]) {
+        brokers.create(topic, [1], 1)
+        assign(0)
+        await brokers.settle()
+        brokers.delete(topic)
+        if (isCreatedAnew) brokers.create(topic, [1], 2)
+        const polled = reader.poll({ waitMs: 60_000, bytesMax: 1 }).catch((error: unknown) => error)
+        await brokers.pass(3_000)
+        expect(await polled).toEqual(coded('TOPIC_UNKNOWN'))
+        // Assigned anew, it is the new topic that is meant.
+        assign()
+      }
+      brokers.append(at(0), 'new')
+      assign(0)
+      expect(await take()).toEqual(['new'])
+    })
+  })
+
+  describe('tells one partition’s error once, after what came before it, and the others go on', () => {
+    const rest = ['0', '1', '2', '3']
+    async function polls(count: number): Promise<readonly unknown[]> {
+      const seen: unknown[] = []
+      for (let n = 0; n < count; n += 1) {
+        await brokers.pass(100)
+        const polled = reader.poll(NOW)
+        seen.push(
+          ...(await polled.then(texts, ({ code, at: where }: { code: string; at: object }) => [
+            { code, ...where },
+          ])),
+        )
+        brokers.append(at(1), `${n}`)
+      }
+      return seen
+    }
+
+    test.each([
+      ['OFFSET_OUT_OF_RANGE', CODE.offsetOutOfRange],
+      ['LOG_CORRUPT', CODE.corruptMessage],
+      ['LOG_REFUSED', CODE.topicAuthorizationFailed],
+    ] as const)('%s of the broker', async (code, errorCode) => {
+      brokers.create(topic, [1, 1])
+      brokers.append(at(0), 'before')
+      assign(0, 1)
+      await brokers.settle()
+      brokers.refuse(at(0), errorCode, 100)
+      expect(await polls(5)).toEqual(['before', { code, ...at(0), offset: 1 }, ...rest])
+    })
+
+    test('LOG_CORRUPT of a damaged batch', async () => {
+      brokers.create(topic, [1, 1])
+      for (const value of ['before', 'damaged', 'behind']) brokers.append(at(0), value)
+      brokers.damage(at(0), 1)
+      assign(0, 1)
+      const error = { code: 'LOG_CORRUPT', ...at(0), offset: 1 }
+      expect(await polls(5)).toEqual(['before', error, ...rest])
+    })
+  })
+
+  test('is at its end only when everything that was fetched has been taken', async () => {
+    brokers.create(topic, [1])
+    for (const value of ['a', 'b']) brokers.append(at(0), value)
+    assign(0)
+    expect(reader.progress(at(0))).toMatchObject({ position: 0, fetchedAtMs: -1 })
+    await brokers.settle()
+    expect(reader.progress(at(0))).toMatchObject({ position: 0, highWatermark: 2 })
+    await reader.poll({ waitMs: 0, bytesMax: 1 })
+    expect(reader.progress(at(0))).toMatchObject({ position: 1, highWatermark: 2 })
+    await reader.poll({ waitMs: 0, bytesMax: 1 })
+    expect(reader.progress(at(0))).toMatchObject({ position: 2, highWatermark: 2 })
+    const before = reader.progress(at(0))?.fetchedAtMs ?? 0
+    await brokers.pass(300)
+    expect(reader.progress(at(0))?.fetchedAtMs).toBeGreaterThan(before)
+  })
+})
