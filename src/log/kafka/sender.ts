@@ -210,7 +210,8 @@ export class Sender {
       for (const partition of chosen) this.#answered(partition, byPlace.get(partition.key))
     } catch (error) {
       for (const partition of chosen) {
-        partition.isLeaderStale = true
+        // One connection that failed says nothing of who leads; the next one does.
+        partition.isLeaderStale = partition.attempts > 0
         void this.#retry(partition, error)
       }
     }
@@ -280,11 +281,17 @@ export class Sender {
 
   async #refresh(partition: SenderPartition): Promise<void> {
     partition.isLeaderStale = false
+    const { clock } = this.#cluster
+    const ended = new AbortController()
     try {
-      await this.#cluster.refresh([partition.place.topic])
+      const refreshed = this.#cluster.refresh([partition.place.topic])
+      const leftMs = Math.max(0, partition.deadlineMs - clock.elapsedMs())
+      await Promise.race([refreshed, delay(clock, leftMs, ended.signal)])
     } catch (error) {
       // It is asked again with the next attempt; until then this is what stands in the way.
       partition.lastError = error
+    } finally {
+      ended.abort()
     }
   }
 
