@@ -24,7 +24,7 @@ import type { Cluster } from './kafka/cluster.ts'
 
 const DEFAULT_DIR = 'data/kafka'
 const DEFAULT_PORT = '9092'
-const USAGE = `usage: bun run kafka up [--brokers N] [--port P] [--sasl] [--tls] [--heap MB]
+const USAGE = `usage: bun run kafka up [--brokers N] [--port P] [--sasl] [--tls] [--heap MB] [--set name=value]
        bun run kafka fetch | down | status | kill N | start N | stop N | cont N | terminate N
 each with [--dir FOLDER], ${DEFAULT_DIR} by default`
 

@@ -12,7 +12,7 @@ import { identify, isAlive } from './process-identity.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 
 const READY = 'Kafka Server started'
-const READY_DEADLINE_MS = 90_000
+const READY_DEADLINE_MS = 180_000
 const POLL_MS = 50
 
 export class Broker {

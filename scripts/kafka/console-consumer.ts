@@ -4,7 +4,7 @@
  * Invariant: a feed that ends without an error gave every record that the tool says it has read.
  */
 import { flags, startTool } from './java-tool.ts'
-import type { ClientSettings } from './java-tool.ts'
+import type { ClientSettings, ToolProcess } from './java-tool.ts'
 
 export interface ConsoleRecord {
   readonly topic: string
@@ -22,8 +22,10 @@ export interface ConsoleConsumerOptions {
   readonly isolation?: 'read_committed' | 'read_uncommitted'
   /** Ends after so many records. */
   readonly count?: number
-  /** Ends when nothing has come for so long; 5 s by default. */
+  /** Ends when nothing has come for so long since the last record; 5 s by default. */
   readonly idleMs?: number
+  /** The same before the first record, while Java starts; 30 s by default. */
+  readonly firstWaitMs?: number
   /** Reads one partition from an offset, instead of all from their beginning. */
   readonly from?: { readonly partition: number; readonly offset: number }
   readonly settings?: ClientSettings
@@ -35,6 +37,7 @@ const LINE = '\u001e\n'
 const HEADER = '\u001d'
 const NULL = '\u001c'
 const IDLE_MS = 5_000
+const FIRST_WAIT_MS = 30_000
 
 /** Reads a topic as its committed state is, until nothing more comes. */
 export async function* consoleConsumer(
@@ -50,7 +53,7 @@ export async function* consoleConsumer(
   try {
     const decoder = new TextDecoder()
     let rest = ''
-    for await (const chunk of running.child.stdout) {
+    for await (const chunk of untilIdle(running.child, options)) {
       rest += decoder.decode(chunk, { stream: true })
       const lines = rest.split(LINE)
       rest = lines.pop() ?? ''
@@ -60,8 +63,10 @@ export async function* consoleConsumer(
       }
     }
     const errors = await running.errors
+    await running.child.exited
+    // Told on an orderly end only, of which SIGTERM is one.
     const told = /Processed a total of (\d+) messages/.exec(errors)?.[1]
-    if ((await running.child.exited) !== 0 || told === undefined)
+    if (told === undefined || /^(?:ERROR|FATAL) /m.test(errors))
       throw new Error(`the console consumer failed: ${errors.trim()}`)
     if (Number(told) !== count || rest !== '')
       throw new Error(`the console consumer read ${told} records of which ${count} came through`)
@@ -70,8 +75,22 @@ export async function* consoleConsumer(
   }
 }
 
+/** What the tool says; it is asked to end when it has been silent for too long. Time in which nobody listens does not count. */
+async function* untilIdle(
+  child: ToolProcess,
+  { firstWaitMs = FIRST_WAIT_MS, idleMs = IDLE_MS }: ConsoleConsumerOptions,
+): AsyncGenerator<Uint8Array> {
+  const reader = child.stdout.getReader()
+  for (let waitMs = firstWaitMs; ; waitMs = idleMs) {
+    const timer = setTimeout(() => child.kill('SIGTERM'), waitMs)
+    const { value, done } = await reader.read().finally(() => clearTimeout(timer))
+    if (done) return
+    yield value
+  }
+}
+
 function argumentsFor(options: ConsoleConsumerOptions): string[] {
-  const { bootstrap, topic, isolation = 'read_committed', count, idleMs = IDLE_MS, from } = options
+  const { bootstrap, topic, isolation = 'read_committed', count, from } = options
   const format = {
     'print.timestamp': true,
     'print.partition': true,
@@ -89,7 +108,7 @@ function argumentsFor(options: ConsoleConsumerOptions): string[] {
       : flags({ partition: from.partition, offset: from.offset })
   return [
     ...flags({ 'bootstrap-server': bootstrap, topic, 'isolation-level': isolation }),
-    ...flags({ 'timeout-ms': idleMs, ...(count !== undefined && { 'max-messages': count }) }),
+    ...(count === undefined ? [] : flags({ 'max-messages': count })),
     ...place,
     ...Object.entries(format).flatMap(([name, value]) => [
       '--formatter-property',

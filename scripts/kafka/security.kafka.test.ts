@@ -34,7 +34,7 @@ describe.skipIf(shared === undefined)('a cluster with users, certificates and AC
 
   async function values(): Promise<(string | null)[]> {
     const found = []
-    const options = { bootstrap: cluster.bootstrap, topic: TOPIC, idleMs: 3_000 }
+    const options = { bootstrap: cluster.bootstrap, topic: TOPIC }
     for await (const { value } of consoleConsumer(options)) found.push(value)
     return found
   }
