@@ -15,7 +15,7 @@ export interface Scale {
   readonly rounds: Rounds
 }
 
-type Bench = (scale: Scale) => Promise<readonly Figure[]>
+export type Bench = (scale: Scale) => Promise<readonly Figure[]>
 
 export const BENCHES: Readonly<Record<string, Bench>> = {
   'count-memory': (scale) =>

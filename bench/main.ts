@@ -2,16 +2,19 @@
  * `bun run bench [name…]`: measures, prints every figure with what it takes to believe it, and says which floors hold.
  * A name stands for all benches that begin with it. `--smoke` runs everything small: whether it works, not how fast it is.
  * `--report FILE` writes the figures as Markdown, `--rounds N` counts that many rounds instead of nine.
+ * What begins with `kafka-` starts a real broker, and runs only if it is named.
  */
 import { BENCHES, type Scale } from './benches.ts'
+import { KAFKA_BENCHES } from './kafka-benches.ts'
 import { holds, type Figure } from './figure.ts'
 import { machine } from './machine.ts'
 import { figureLine, report } from './report.ts'
 
 const SMOKE = '--smoke'
+const ALL = { ...BENCHES, ...KAFKA_BENCHES }
 const HELP = `bun run bench [name…] [--smoke] [--rounds N] [--report FILE]
 
-${Object.keys(BENCHES).join('\n')}`
+${Object.keys(ALL).join('\n')}`
 
 interface Arguments {
   readonly names: readonly string[]
@@ -29,7 +32,7 @@ function readArguments(given: readonly string[]): Arguments {
   const reportFile = option('--report')
   const isSmoke = rest.includes(SMOKE)
   const prefixes = rest.filter((each) => each !== SMOKE)
-  const names = Object.keys(BENCHES)
+  const names = Object.keys(ALL)
   const unknown = prefixes.find((prefix) => !names.some((name) => name.startsWith(prefix)))
   if (unknown !== undefined || !(rounds > 0)) {
     console.log(HELP)
@@ -38,7 +41,7 @@ function readArguments(given: readonly string[]): Arguments {
   return {
     names:
       prefixes.length === 0
-        ? names
+        ? Object.keys(BENCHES)
         : names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix))),
     scale: isSmoke
       ? { isSmoke, rounds: { counted: 1, warmUps: 1 } }
@@ -52,7 +55,7 @@ const here = machine()
 console.log(Object.values(here).join(', '))
 const figures: Figure[] = []
 for (const name of names) {
-  const found = (await BENCHES[name]?.(scale)) ?? []
+  const found = (await ALL[name]?.(scale)) ?? []
   for (const figure of found) console.log(figureLine(figure, scale))
   figures.push(...found)
 }
