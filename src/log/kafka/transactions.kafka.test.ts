@@ -185,7 +185,9 @@ describe.skipIf(kafka === undefined)('transactions on a broker', () => {
       expect(codeOf(await writer.commit(sealed(1)))).toBe('unknown LOG_UNAVAILABLE')
       while (rig.faulty.count(API.endTxn, 'late') === 0) await Bun.sleep(50)
       rig.faulty.decide = () => 'none'
-      expect(await rig.faulty.deliverLate()).toEqual([expect.objectContaining({ code: 90 })])
+      const [late] = await rig.faulty.deliverLate()
+      // The transaction has ended the other way, or its producer is fenced: whichever the broker looks at first.
+      expect([48, 90]).toContain((late as { readonly code: number }).code)
       const next = await rig.writer({ transactionalId })
       expect(codeOf(await next.commit(sealed(2)))).toBe('committed')
       await expectExactly(2)
