@@ -48,44 +48,50 @@ const committedOf = async (cluster: TestCluster): Promise<number | undefined> =>
   (await cluster.log.committedOffsets('copy', [damaged])).get('words-0')?.offset
 
 /** Every batch after the first is damaged: its checksum, or what is inside under a right checksum. */
-const DAMAGES: readonly (readonly [what: string, damage: (bytes: Buffer) => void])[] = [
-  ['a flipped bit', (bytes) => bytes.writeInt8(bytes.readInt8(66) ^ 1, 66)],
+const DAMAGES: readonly (readonly [what: string, damage: (bytes: Buffer) => void, told: string])[] =
   [
-    'a record that is longer than its batch, under a right checksum',
-    (bytes) => {
-      bytes.writeUInt8(0x7e, 61)
-      bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17)
-    },
-  ],
-]
+    ['a flipped bit', (bytes) => bytes.writeInt8(bytes.readInt8(66) ^ 1, 66), 'checksum'],
+    [
+      'a record that is longer than its batch, under a right checksum',
+      (bytes) => {
+        bytes.writeUInt8(0x7e, 61)
+        bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17)
+      },
+      'the length of a record does not fit',
+    ],
+  ]
 
 describe('a damaged batch of one partition', () => {
-  test.each(DAMAGES)('(%s) stops the task that reads it, and no other', async (_, damage) => {
-    const cluster = await TestCluster.of(copy(), topics)
-    await append(cluster, '1')
-    await append(cluster, '2')
-    damage((await keptBatches(cluster))[1] as Buffer)
-    const member = cluster.start()
-    await cluster.until(() => member.saw('task-failed') > 0, 'a failed task')
-    await append(cluster, '3')
-    await cluster.until(async () => (await copies(cluster))[1]?.length === 3, 'the others')
-    expect(await copies(cluster)).toEqual([['1'], ['1', '2', '3']])
-    expect(await committedOf(cluster)).toBe(1)
-    expect([stateOf(member, '0_0'), stateOf(member, '0_1')]).toEqual(['failed', 'running'])
-    const told = member.happenings.filter(({ kind }) => kind === 'task-failed')
-    expect(told).toEqual([
-      {
-        kind: 'task-failed',
-        applicationId: 'copy',
-        taskId: '0_0',
-        ...damaged,
-        offset: 1,
-        error: expect.stringMatching(/words-0 offset 1: .*Restore the topic from a copy/s),
-      },
-    ])
-    expect(member.error).toBeUndefined()
-    expect(member.state).toBe('running')
-  })
+  test.each(DAMAGES)(
+    '(%s) stops the task that reads it, and no other',
+    async (_, damage, found) => {
+      const cluster = await TestCluster.of(copy(), topics)
+      await append(cluster, '1')
+      await append(cluster, '2')
+      damage((await keptBatches(cluster))[1] as Buffer)
+      const member = cluster.start()
+      await cluster.until(() => member.saw('task-failed') > 0, 'a failed task')
+      await append(cluster, '3')
+      await cluster.until(async () => (await copies(cluster))[1]?.length === 3, 'the others')
+      expect(await copies(cluster)).toEqual([['1'], ['1', '2', '3']])
+      expect(await committedOf(cluster)).toBe(1)
+      expect([stateOf(member, '0_0'), stateOf(member, '0_1')]).toEqual(['failed', 'running'])
+      const told = member.happenings.filter(({ kind }) => kind === 'task-failed')
+      expect(told).toEqual([
+        {
+          kind: 'task-failed',
+          applicationId: 'copy',
+          taskId: '0_0',
+          ...damaged,
+          offset: 1,
+          error: expect.stringMatching(/words-0 offset 1: .*Restore the topic from a copy/s),
+        },
+      ])
+      expect(JSON.stringify(told)).toContain(found)
+      expect(member.error).toBeUndefined()
+      expect(member.state).toBe('running')
+    },
+  )
 
   test('is met again by whoever recovers the task, and stops nobody else then either', async () => {
     const cluster = await TestCluster.of(copy(), topics)
