@@ -5,8 +5,8 @@
  * The leader epoch goes with each request, so that a broker which leads no more says so, even if as a follower it could answer.
  * What fails is looked up and tried again, one partition or one broker at a time, and the others go on.
  *
- * Invariant: what is buffered and what is on its way are together at most BUFFER_BYTES_MAX and one batch a partition, unless
- * a single partition has more than that to give.
+ * Invariant: what is buffered and what is on its way are together at most BUFFER_BYTES_MAX (NODE_BYTES_MIN a broker where there
+ * are many), and one batch a request; and no broker waits for another's.
  */
 import { type CancelTimer, jitteredBackoffMs } from '#system'
 
@@ -25,7 +25,9 @@ import type { FetchPartition } from './fetch-partition.ts'
 
 export const PARTITION_BYTES_MAX: number = 1 << 20
 export const RESPONSE_BYTES_MAX: number = 8 << 20
+/** Shared equally by the brokers, each of which has NODE_BYTES_MIN at least. */
 export const BUFFER_BYTES_MAX: number = 16 << 20
+const NODE_BYTES_MIN = 2 * PARTITION_BYTES_MAX
 /** A partition with less than this in its buffer is asked for. */
 const PREFETCH_BELOW_BYTES = PARTITION_BYTES_MAX / 2
 /** How long a broker may wait for something to give: as long as the caller does, within these. */
@@ -44,7 +46,6 @@ const RETRY = { baseMs: 20, maxMs: 500 }
 /** A request under way, and whose answers it will bring. */
 interface Asked {
   readonly nodeId: number
-  readonly bytesMax: number
   readonly partitions: ReadonlyMap<string, { readonly of: FetchPartition; readonly offset: number }>
 }
 
@@ -117,13 +118,12 @@ export class BrokerFetches {
   // ------------------------------------------------------------ requests
 
   #ask(nodeId: number, wanted: FetchPartition[]): void {
-    const bytesMax = Math.min(RESPONSE_BYTES_MAX, this.#room())
+    const bytesMax = Math.min(RESPONSE_BYTES_MAX, this.#room(nodeId))
     const { isolation, partitionBytesMax = PARTITION_BYTES_MAX } = this.#options
     if (bytesMax < PARTITION_BYTES_MAX) return
     wanted.sort((a, b) => a.servedAt - b.servedAt)
     const asked: Asked = {
       nodeId,
-      bytesMax,
       partitions: new Map(
         wanted.map((of) => [answerKey(of.leader?.topicId, of), { of, offset: of.fetchOffset }]),
       ),
@@ -165,18 +165,24 @@ export class BrokerFetches {
     )
   }
 
-  /** Bytes that may still be asked for. What paused partitions hold gives way when nothing else could be read. */
-  #room(): number {
-    let taken = 0
-    for (const { bytesMax } of this.#asked.values()) taken += bytesMax
-    for (const { bufferedBytes } of this.#options.partitions()) taken += bufferedBytes
-    if (BUFFER_BYTES_MAX - taken >= PARTITION_BYTES_MAX) return BUFFER_BYTES_MAX - taken
+  /** Bytes that a broker may be asked for: its share, without what its partitions hold. Paused ones give way to others. */
+  #room(nodeId: number): number {
+    const nodes = new Set<number>()
+    const own: FetchPartition[] = []
     for (const each of this.#options.partitions()) {
+      if (each.leader === undefined) continue
+      nodes.add(each.leader.nodeId)
+      if (each.leader.nodeId === nodeId) own.push(each)
+    }
+    let room = Math.max(NODE_BYTES_MIN, Math.floor(BUFFER_BYTES_MAX / nodes.size))
+    for (const { bufferedBytes } of own) room -= bufferedBytes
+    if (room >= PARTITION_BYTES_MAX) return room
+    for (const each of own) {
       if (!each.isPaused) continue
-      taken -= each.bufferedBytes
+      room += each.bufferedBytes
       each.drop()
     }
-    return BUFFER_BYTES_MAX - taken
+    return room
   }
 
   #waitMs(asked: Asked): number {

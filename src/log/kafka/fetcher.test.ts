@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { coded } from '../log.contract/harness.ts'
 import { recordsOf, valuesOf } from '../log.contract/records.ts'
 import type { FetchedBatch, LogReader, TopicPartition } from '../log.ts'
-import { BUFFER_BYTES_MAX, RESPONSE_BYTES_MAX } from './broker-fetches.ts'
+import { BUFFER_BYTES_MAX } from './broker-fetches.ts'
 import { CODE } from './errors.ts'
 import { createReader } from './fetcher.ts'
 import { FakeBrokers } from './test-helpers/fake-brokers.ts'
@@ -71,6 +71,14 @@ describe('a reader', () => {
         await take()
       }
       expect(brokers.inFlightMost).toBe(1)
+    })
+
+    test('every broker, however many there are', async () => {
+      const nodes = Array.from({ length: 30 }, (_, n) => n)
+      brokers.create(topic, nodes)
+      assign(...nodes)
+      await brokers.settle()
+      expect([...brokers.inFlight.values()]).toEqual(nodes.map(() => 1))
     })
 
     test('for what was served longest ago first', async () => {
@@ -177,7 +185,7 @@ describe('a reader', () => {
       expect(bytes).toBeGreaterThan(48 * MEGABYTE)
       expect(most).toBeLessThanOrEqual(BUFFER_BYTES_MAX + MEGABYTE)
       const largest = Math.max(...brokers.fetches.map(({ bytesMax }) => bytesMax))
-      expect(largest).toBe(RESPONSE_BYTES_MAX)
+      expect(largest).toBe(BUFFER_BYTES_MAX / 2)
     })
 
     test('and lets go of what is paused before that keeps others from being read', async () => {
