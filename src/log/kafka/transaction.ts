@@ -22,6 +22,7 @@ import {
 import type { CoordinatorKind } from './cluster.ts'
 import { CODE, isStaleCoordinator, isStaleLeader, NO_ERROR } from './errors.ts'
 import { refusal } from './append-errors.ts'
+import { describeGroups } from './group-descriptions.ts'
 import { PartitionAppends } from './partition-appends.ts'
 import { type ProduceAnswer, produceV11, produceV12 } from './produce-codec.ts'
 import {
@@ -85,6 +86,8 @@ export class Transaction {
     for (const { topic, partition } of this.#sealed.offsets) {
       await cluster.leader({ topic, partition })
     }
+    const { groupId, member } = this.#sealed
+    if (groupId !== undefined && member === undefined) await this.#refuseMembers(groupId)
   }
 
   /** Writes every append; where each of them lies, in their order. */
@@ -119,13 +122,22 @@ export class Transaction {
       commit.async(connection, {
         ...request,
         groupId,
-        // Without a member the group must have none: the broker takes generation −1 unchecked.
+        // Without a member the group has none: the broker takes generation −1 unchecked.
         generation: member?.generation ?? -1,
         memberId: member?.memberId ?? '',
         instanceId: member?.instanceId ?? null,
         offsets,
       }),
     )
+  }
+
+  /** Looked up before, since the broker would take the offsets: who joins in between is not seen. */
+  async #refuseMembers(groupId: string): Promise<void> {
+    const [group] = await describeGroups(this.#producer.cluster, [groupId])
+    const count = group?.members.length ?? 0
+    if (count === 0) return
+    const message = `group ${groupId} has ${count} members: only they commit its offsets`
+    throw new LogError('LOG_FENCED', message)
   }
 
   #open(): readonly Target[] {

@@ -11,6 +11,7 @@ const KILLS = 4
 
 export function durableSection(harness: LogHarness): void {
   describe('durable', () => {
+    const patientMs = LONG_MS * (harness.patience ?? 1)
     let under: LogUnderTest
     let log: Log
     let topic: string
@@ -89,7 +90,7 @@ export function durableSection(harness: LogHarness): void {
           (records.at(-1)?.offset ?? -1) + 1,
         )
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -114,7 +115,7 @@ export function durableSection(harness: LogHarness): void {
         expect(valuesOf(await readPartition(log, at(0)))).toEqual(all)
         expect(valuesOf(await readPartition(log, at(1)))).toEqual(all)
       },
-      LONG_MS,
+      patientMs,
     )
   })
 }

@@ -18,6 +18,7 @@ const LONG_MS = 15_000
 
 export function groupsSection(harness: LogHarness): void {
   describe('groups', () => {
+    const patientMs = LONG_MS * (harness.patience ?? 1)
     const sessionTimeoutMs = harness.sessionTimeoutMs ?? 600
     let under: LogUnderTest
     let log: Log
@@ -153,7 +154,7 @@ export function groupsSection(harness: LogHarness): void {
         expect(await commitAs(alone, 'alive')).toBe('committed')
         await first.member.close({ leave: true })
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -171,7 +172,7 @@ export function groupsSection(harness: LogHarness): void {
         expect(heldBy(own, others)).toEqual(all)
         await Promise.all([first, newcomer].map(({ member }) => member.close({ leave: true })))
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -198,7 +199,7 @@ export function groupsSection(harness: LogHarness): void {
         expect(await commitAs(own, 'back')).toBe('committed')
         await Promise.all([first, newcomer].map(({ member }) => member.close({ leave: true })))
       },
-      LONG_MS,
+      patientMs,
     )
 
     test('ask nothing of a member that holds nothing', async () => {

@@ -20,6 +20,8 @@ export interface LogHarness {
   openForMembers?(): Promise<LogUnderTest>
   /** The shortest session that the driver takes; 600 ms unless said. */
   readonly sessionTimeoutMs?: number
+  /** Tests that start processes, or wait for sessions and maintenance, may take so many times longer; 1 unless said. */
+  readonly patience?: number
 }
 
 export interface LogUnderTest {

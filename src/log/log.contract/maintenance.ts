@@ -16,6 +16,7 @@ const SEGMENT_A_MINUTE: TopicConfig = { 'segment.ms': '1000' }
 
 export function maintenanceSection(harness: LogHarness): void {
   describe('maintenance', () => {
+    const patientMs = LONG_MS * (harness.patience ?? 1)
     let under: LogUnderTest
     let log: Log
     let writer: LogWriter
@@ -64,7 +65,7 @@ export function maintenanceSection(harness: LogHarness): void {
         expect(await log.earliestOffset(place)).toBe(2)
         expect(await log.endOffset(place, 'read-committed')).toBe(4)
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -87,7 +88,7 @@ export function maintenanceSection(harness: LogHarness): void {
         expect(records.length).toBeLessThan(20)
         expect(records[0]?.offset).toBe(await log.earliestOffset(place))
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -98,7 +99,7 @@ export function maintenanceSection(harness: LogHarness): void {
         await under.settleMaintenance()
         expect(valuesOf(await readPartition(log, place))).toEqual(['ancient'])
       },
-      LONG_MS,
+      patientMs,
     )
 
     test.each(['none', 'zstd'] as const)(
@@ -153,7 +154,7 @@ export function maintenanceSection(harness: LogHarness): void {
         const next = appendOf(place, [{ key: 'next', value: '1' }])
         expect(await writer.append(next)).toMatchObject({ baseOffset: 7 })
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -187,7 +188,7 @@ export function maintenanceSection(harness: LogHarness): void {
         expect(reader.progress(place)).toMatchObject({ position: 3, highWatermark: 3 })
         await reader.close()
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -214,7 +215,7 @@ export function maintenanceSection(harness: LogHarness): void {
         expect(valuesOf(seen)).toEqual(expect.arrayContaining(['27', '28', '29']))
         await reader.close()
       },
-      LONG_MS,
+      patientMs,
     )
 
     test('offsets are found by timestamp, also where timestamps are out of order', async () => {

@@ -11,6 +11,7 @@ const LONG_MS = 60_000
 
 export function multiProcessSection(harness: LogHarness): void {
   describe('multi-process', () => {
+    const patientMs = LONG_MS * (harness.patience ?? 1)
     const sessionTimeoutMs = (harness.sessionTimeoutMs ?? 300) * 2
     let under: LogUnderTest
     let log: Log
@@ -60,7 +61,7 @@ export function multiProcessSection(harness: LogHarness): void {
           expect(values).toEqual(values.map((_, n) => `${name}-${n}`))
         }
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -74,7 +75,7 @@ export function multiProcessSection(harness: LogHarness): void {
         await child.kill()
         await reader.close()
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -91,7 +92,7 @@ export function multiProcessSection(harness: LogHarness): void {
         expect((await readPartition(log, at(0))).length).toBe(committed)
         await child.kill()
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -109,7 +110,7 @@ export function multiProcessSection(harness: LogHarness): void {
         expect((await own.assigned()).partitions.length).toBe(4)
         await own.member.close({ leave: true })
       },
-      LONG_MS,
+      patientMs,
     )
 
     test(
@@ -147,7 +148,7 @@ export function multiProcessSection(harness: LogHarness): void {
         await child.kill()
         await own.member.close({ leave: true })
       },
-      LONG_MS,
+      patientMs,
     )
   })
 }
