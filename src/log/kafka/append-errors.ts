@@ -6,31 +6,22 @@
 import { type Append, LogError } from '../log.ts'
 import type { Pending } from './sender-partition.ts'
 
-/** Its time was up, or nobody takes it. */
+/** Its time was up, or, where `isFinal`, nothing that comes will mend what `cause` says. */
 export function givenUp(
   { append, startedMs, deadlineMs }: Pending,
   cause: unknown,
-  known: { readonly maybeWritten: boolean; readonly written: number },
+  known: { readonly isFinal: boolean; readonly maybeWritten: boolean; readonly written: number },
 ): LogError {
   const { topic, partition, count } = append
   const at = { topic, partition }
-  const place = `${topic}-${partition}`
   const what = whatIsWritten(count, known)
-  if (cause instanceof LogError && !cause.retriable) {
+  if (cause instanceof LogError && (known.isFinal || cause.code === 'TOPIC_UNKNOWN')) {
     return new LogError(cause.code, `${cause.message}; ${what}`, { at, cause })
   }
-  const code = cause instanceof LogError && cause.code === 'TOPIC_UNKNOWN' ? cause.code : undefined
-  const seconds = Math.round((deadlineMs - startedMs) / 1_000)
+  const seconds = (deadlineMs - startedMs) / 1_000
   const why = cause instanceof Error ? `: ${cause.message}` : ''
-  const message =
-    code === undefined
-      ? `${place}: not acknowledged in ${seconds} s, ${what}${why}`
-      : `${(cause as LogError).message}; ${what}`
-  return new LogError(code ?? 'LOG_UNAVAILABLE', message, {
-    retriable: code === undefined,
-    at,
-    cause,
-  })
+  const message = `${topic}-${partition}: not acknowledged in ${seconds} s, ${what}${why}`
+  return new LogError('LOG_UNAVAILABLE', message, { retriable: !known.isFinal, at, cause })
 }
 
 /** The broker looked at it and takes it neither now nor later. */

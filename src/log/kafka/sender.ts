@@ -150,7 +150,7 @@ export class Sender {
       if (!broker.isBusy) void this.#send(broker)
     } catch (error) {
       if (!isFinal(error)) return this.#retry(partition, error)
-      while (!partition.appends.isEmpty) this.#giveUp(partition, error)
+      while (!partition.appends.isEmpty) this.#giveUp(partition, error, true)
       partition.isBusy = false
     }
   }
@@ -255,7 +255,7 @@ export class Sender {
     const { writtenOfFirst } = partition.appends
     if (partition.wasMaybeWritten) {
       // Taken apart it could be written twice.
-      this.#giveUp(partition, error)
+      this.#giveUp(partition, error, true)
     } else {
       const entry = partition.appends.refused(isTooLarge)
       if (entry !== undefined) {
@@ -275,7 +275,8 @@ export class Sender {
     if (partition.isLeaderStale) await this.#refresh(partition)
     const leftMs = partition.deadlineMs - clock.elapsedMs()
     await delay(clock, Math.max(0, Math.min(backoffMs, leftMs)))
-    while (partition.deadlineMs <= clock.elapsedMs()) this.#giveUp(partition, partition.lastError)
+    while (partition.deadlineMs <= clock.elapsedMs())
+      this.#giveUp(partition, partition.lastError, false)
     this.#goOn(partition)
   }
 
@@ -296,12 +297,12 @@ export class Sender {
   }
 
   /** Gives up what was on its way, or the oldest that waits. */
-  #giveUp(partition: SenderPartition, error: unknown): void {
+  #giveUp(partition: SenderPartition, error: unknown, isFinal: boolean): void {
     const { maybeWritten } = partition
     const { writtenOfFirst } = partition.appends
     for (const [at, entry] of partition.appends.drop().entries()) {
       const written = at === 0 ? writtenOfFirst : 0
-      entry.reject(givenUp(entry, error, { maybeWritten, written }))
+      entry.reject(givenUp(entry, error, { isFinal, maybeWritten, written }))
       this.#leave(entry)
     }
     if (maybeWritten) this.#nextEpoch(partition)
