@@ -1,0 +1,71 @@
+/** Reads of a real broker by the driver and by Kafka's own `kafka-consumer-perf-test`, whole processes both, of the same topic. */
+import { join } from 'node:path'
+import { startCluster } from '#kafka-for-tests'
+import { consumerPerformance, producerPerformance } from '#kafka-for-tests/tools'
+import { openLog } from '#log'
+import type { Figure } from './figure.ts'
+import { compare, type Rounds, type Sample, type Side } from './rounds.ts'
+
+const TOPIC = 'orders'
+const PARTITIONS = 4
+const RECORD_BYTES = 100
+const SIDE = join(import.meta.dir, 'kafka-fetch-side.ts')
+/** As the driver reads unless told otherwise. */
+const JAVA_SETTINGS = { 'isolation.level': 'read_committed' }
+
+export async function kafkaFetch(options: {
+  readonly records: number
+  readonly rounds: Rounds
+}): Promise<readonly Figure[]> {
+  const { records, rounds } = options
+  const cluster = await startCluster()
+  const { bootstrap } = cluster
+  try {
+    const log = await openLog(`kafka://${bootstrap}`)
+    await log.createTopics([{ topic: TOPIC, partitions: PARTITIONS, config: {} }])
+    await log.close()
+    // As Java writes unless told otherwise: batches of 16 KB.
+    await producerPerformance({ bootstrap, topic: TOPIC, records, recordBytes: RECORD_BYTES })
+    const sides = [
+      sideOf('driver', () => runDriver(bootstrap, records)),
+      sideOf('java', () => runJava(bootstrap, records)),
+    ]
+    const ratios = [{ of: 'driver', against: 'java', floor: 1 }]
+    return await compare('kafka-fetch', sides, { rounds, records, ratios })
+  } finally {
+    await cluster.down()
+  }
+}
+
+function sideOf(name: string, round: () => Promise<Sample>): Side {
+  return { name, round, close: async () => {} }
+}
+
+async function runDriver(bootstrap: string, records: number): Promise<Sample> {
+  const startedMs = performance.now()
+  const child = Bun.spawn([process.execPath, SIDE, bootstrap, TOPIC, `${records}`], {
+    stdout: 'pipe',
+    stderr: 'inherit',
+  })
+  const told = await child.stdout.text()
+  if ((await child.exited) !== 0) throw new Error('the driver’s side has failed')
+  const wallMs = performance.now() - startedMs
+  const [count, bytes] = told.trim().split(' ').map(Number)
+  if (bytes !== records * RECORD_BYTES) throw new Error(`the driver read ${bytes} bytes of values`)
+  const { user, system } = child.resourceUsage()?.cpuTime ?? { user: 0n, system: 0n }
+  const cpuMs = Number(BigInt(user) + BigInt(system)) / 1_000
+  return { cpuMs, wallMs, checksum: `${count}` }
+}
+
+/** The tool tells its rate without the time until it was assigned anything. */
+async function runJava(bootstrap: string, records: number): Promise<Sample> {
+  const read = await consumerPerformance({
+    bootstrap,
+    topic: TOPIC,
+    records,
+    settings: JAVA_SETTINGS,
+  })
+  const { user, system } = read.cpuMs
+  const wallMs = (records / read.recordsPerSecond) * 1_000
+  return { cpuMs: user + system, wallMs, checksum: `${read.records}` }
+}
