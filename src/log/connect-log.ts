@@ -3,13 +3,13 @@
  *
  * Invariant: only the driver that is named gets loaded.
  */
-import type { Clock, Random } from '#system'
+import type { Clock, Failpoint, Random } from '#system'
 
 import { type Log, LogError, type LogShare } from './log.ts'
 
 export async function connectLog(
   share: LogShare,
-  options: { readonly clock: Clock; readonly random: Random },
+  options: { readonly clock: Clock; readonly random: Random; readonly failpoint?: Failpoint },
 ): Promise<Log> {
   if (share.driver === 'sqlite') {
     const { connectSqliteLog } = await import('./sqlite-log.ts')

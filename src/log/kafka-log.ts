@@ -5,7 +5,7 @@
  *
  * Invariant: a commit is one Kafka transaction, and what is acknowledged is on every in-sync replica.
  */
-import type { Clock, Random } from '#system'
+import { type Clock, type Failpoint, noFailpoint, type Random } from '#system'
 
 import { startGroupMember } from './group-member.ts'
 import { type Cluster, openCluster } from './kafka/cluster.ts'
@@ -49,6 +49,7 @@ export type {
   SaslMechanism,
 } from './kafka/kafka-options.ts'
 export { kafkaOptions } from './kafka/kafka-url.ts'
+export { KAFKA_FAILPOINTS } from './kafka/transactions.ts'
 
 /** What brokers are set to. */
 const DEFAULT_REPLICATION = -1
@@ -57,6 +58,8 @@ const TRANSACTION_TIMEOUT_MS = 60_000
 export interface KafkaSurroundings {
   readonly clock: Clock
   readonly random: Random
+  /** Passed inside commits; `KAFKA_FAILPOINTS` are its names. */
+  readonly failpoint?: Failpoint
 }
 
 /** Reaches the cluster. LOG_REFUSED and LOG_UNAVAILABLE say in one line why it cannot be. */
@@ -64,7 +67,8 @@ export async function openKafkaLog(
   options: KafkaOptions,
   surroundings: KafkaSurroundings,
 ): Promise<Log> {
-  return new KafkaLog(await openCluster(options, surroundings), options)
+  const { failpoint = noFailpoint } = surroundings
+  return new KafkaLog(await openCluster(options, surroundings), options, failpoint)
 }
 
 /** Reaches, from another thread of the process, the log that `share` was taken from. */
@@ -81,12 +85,14 @@ export async function connectKafkaLog(
 class KafkaLog implements Log {
   readonly #cluster: Cluster
   readonly #options: KafkaOptions
+  readonly #failpoint: Failpoint
   readonly #members: Set<GroupMember> = new Set()
   #closed: boolean = false
 
-  constructor(cluster: Cluster, options: KafkaOptions) {
+  constructor(cluster: Cluster, options: KafkaOptions, failpoint: Failpoint) {
     this.#cluster = cluster
     this.#options = options
+    this.#failpoint = failpoint
   }
 
   get id(): string {
@@ -160,6 +166,7 @@ class KafkaLog implements Log {
     const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = this.#options
     return createWriter(this.#open(), {
       transactionTimeoutMs,
+      failpoint: this.#failpoint,
       ...(transactionalId !== undefined && { transactionalId }),
     })
   }

@@ -42,7 +42,7 @@ export async function openLog(url: string, options: OpenLogOptions = {}): Promis
   }
   if (url.startsWith('kafka://')) {
     const { kafkaOptions, openKafkaLog } = await import('./kafka-log.ts')
-    return openKafkaLog(await kafkaOptions(url, options.kafka), { clock, random })
+    return openKafkaLog(await kafkaOptions(url, options.kafka), { clock, random, failpoint })
   }
   throw new LogError(
     'LOG_REFUSED',

@@ -37,7 +37,7 @@ self.onmessage = ({ data }) => {
       }
       connecting = connectLog(
         { ...data.share, transfer: [] },
-        { clock: systemClock, random: systemRandom },
+        { clock: systemClock, random: systemRandom, failpoint },
       )
       break
     case 'host':
