@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 
-import { crc32c } from './crc32c.ts'
+import { crc32c, crc32cChange } from './crc32c.ts'
 
 /** Bit by bit, as the definition has it. */
 function slow(bytes: Uint8Array): number {
@@ -46,5 +46,17 @@ test('sees every changed bit', () => {
     bytes[at] = (bytes[at] as number) ^ (1 << (bit & 7))
     expect(crc32c(bytes)).not.toBe(before)
     bytes[at] = (bytes[at] as number) ^ (1 << (bit & 7))
+  }
+})
+
+test('what a change does to the checksum needs none of the bytes behind it', () => {
+  for (const length of [1, 7, 36, 300, 70_000, 1_000_003]) {
+    const bytes = new Uint8Array(length).map((_, at) => (at * 31) ^ (at >> 7))
+    const before = crc32c(bytes)
+    const from = Math.floor(length / 3)
+    const end = Math.min(length, from + 36)
+    const changed = bytes.map((byte, at) => (at >= from && at < end ? byte ^ (at | 5) : byte))
+    const difference = bytes.subarray(from, end).map((byte, at) => byte ^ (changed[from + at] ?? 0))
+    expect((before ^ crc32cChange(difference, length - end)) >>> 0).toBe(crc32c(changed))
   }
 })

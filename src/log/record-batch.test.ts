@@ -191,6 +191,21 @@ describe('a stamp', () => {
     expect(bytes.readUInt32BE(CRC_AT)).toBe(crc32c(bytes, ATTRIBUTES_AT))
   })
 
+  test('of a producer seals a large batch without going over it, and mends no damage in it', () => {
+    const writer = new RecordBatchWriter()
+    for (let n = 0; n < 500; n += 1) writer.add(n, null, Buffer.alloc(100, n), [])
+    const bytes = Buffer.from(writer.finish())
+    const producer = { producerId: 2 ** 40 + 5, epoch: 7, baseSequence: 9, transactional: true }
+    stampProducer(bytes, producer)
+    checkBatch(bytes, at)
+    stampProducer(bytes, { ...producer, epoch: 8, baseSequence: 0 })
+    checkBatch(bytes, at)
+    expect(readBatchHeader(bytes)).toMatchObject({ producerEpoch: 8, baseSequence: 0 })
+    bytes[30_000] = (bytes[30_000] as number) ^ 1
+    stampProducer(bytes, producer)
+    expect(() => checkBatch(bytes, at)).toThrow('checksum')
+  })
+
   test('of the append time gives every record that time', () => {
     const bytes = sample()
     stampLogAppendTime(bytes, 1_800_000_000_000)

@@ -18,6 +18,7 @@ import {
   LENGTH_OVERHEAD,
   MAX_TIMESTAMP_AT,
   RECORD_COUNT_AT,
+  sealBatch,
   writeInt64,
 } from '../record-batch.ts'
 import { writeVarint, writeVarlong } from '../varint.ts'
@@ -32,7 +33,7 @@ export function offsetsIn(batch: Uint8Array): number {
   return asBuffer(batch).readInt32BE(LAST_OFFSET_DELTA_AT) + 1
 }
 
-/** One batch, not sealed: the checksum follows with the producer's stamp. */
+/** One batch, sealed. */
 export function mergeBatches(batches: readonly Uint8Array[]): Buffer {
   const [first] = batches
   assert(first !== undefined, 'there is something to merge')
@@ -57,6 +58,7 @@ export function mergeBatches(batches: readonly Uint8Array[]): Buffer {
   merged.writeInt32BE(offsets - 1, LAST_OFFSET_DELTA_AT)
   writeInt64(merged, maxTimestampMs, MAX_TIMESTAMP_AT)
   merged.writeInt32BE(records, RECORD_COUNT_AT)
+  sealBatch(merged)
   return merged
 }
 
