@@ -99,7 +99,7 @@ describe('a response', () => {
       { partition: 1, errorCode: 6, aborted: null, records: null, leader: [2, 11] },
       { partition: 2, errorCode: 1, aborted: [], records: null, leader: [-1, -1] },
     ])
-    const { errorCode, partitions } = decodeFetch(bytes)
+    const { errorCode, partitions } = decodeFetch([bytes])
     expect(errorCode).toBe(0)
     expect(partitions).toMatchObject([
       {
@@ -118,16 +118,29 @@ describe('a response', () => {
     expect(partitions[1]?.records).toHaveLength(0)
   })
 
-  test('does not keep the whole of it for a small part, nor copies what is most of it', () => {
-    const large = batchAt({ baseOffset: 0 }, ['x'.repeat(10_000)])
+  test('is the same in whatever pieces it came', () => {
     const bytes = response([
-      { partition: 0, errorCode: 0, aborted: [], records: large },
-      { partition: 1, errorCode: 0, aborted: [], records: small },
+      { partition: 0, errorCode: 0, aborted: [[7n, 4n]], records, leader: [3, 12] },
+      { partition: 1, errorCode: 6, aborted: null, records: null, leader: [2, 11] },
+      { partition: 2, errorCode: 0, aborted: [], records: small },
     ])
-    const [most, little] = decodeFetch(bytes).partitions
-    expect(most?.records.buffer).toBe(bytes.buffer)
-    expect(little?.records.equals(small)).toBe(true)
-    expect(little?.records.buffer).not.toBe(bytes.buffer)
+    const whole = decodeFetch([bytes])
+    for (const size of [1, 2, 3, 5, 7, 16, 61, 100]) {
+      const pieces: Buffer[] = []
+      for (let at = 0; at < bytes.length; at += size) pieces.push(bytes.subarray(at, at + size))
+      expect(decodeFetch(pieces)).toEqual(whole)
+    }
+    for (let cut = 0; cut <= bytes.length; cut += 1) {
+      expect(decodeFetch([bytes.subarray(0, cut), bytes.subarray(cut)])).toEqual(whole)
+    }
+  })
+
+  test('keeps nothing of itself in memory but the records', () => {
+    const large = batchAt({ baseOffset: 0 }, ['x'.repeat(10_000)])
+    const bytes = response([{ partition: 0, errorCode: 0, aborted: [], records: large }])
+    const [answer] = decodeFetch([bytes]).partitions
+    expect(answer?.records.equals(large)).toBe(true)
+    expect(answer?.records.buffer.byteLength).toBe(large.length)
   })
 
   test('that is cut short is no response', () => {
@@ -135,7 +148,7 @@ describe('a response', () => {
       { partition: 0, errorCode: 0, aborted: [[7n, 4n]], records, leader: [2, 11] },
     ])
     for (let length = 0; length < bytes.length; length += 1) {
-      expect(() => decodeFetch(bytes.subarray(0, length))).toThrow(RangeError)
+      expect(() => decodeFetch([bytes.subarray(0, length)])).toThrow(RangeError)
     }
   })
 })

@@ -12,7 +12,7 @@
  *
  * Arrays and records have their length plus one in front, as an unsigned varint; 0 is null. Every struct ends with tagged fields.
  *
- * Invariant: records come out as they are, undecoded, and never keep more than twice their own bytes of an answer in memory.
+ * Invariant: records come out as they are, undecoded, each partition's in one piece that keeps nothing else in memory.
  */
 import { apiVersionsV3, type Connection, type Reader, Writer } from '@platformatic/kafka'
 import { asBuffer, ByteWriter, readInt64 } from '#system'
@@ -93,8 +93,8 @@ export function fetch(
       version,
       () => Writer.create().append(encodeFetch(version, request)),
       (_correlation: number, _key: number, _version: number, reader: Reader) =>
-        // One piece, put together from what the socket gave.
-        decodeFetch(reader.buffer.buffer),
+        // As the socket gave it: putting it together would copy the records once more.
+        decodeFetch(reader.buffer.buffers),
       true,
       true,
       (error: Error | null, response?: FetchResponse) => {
@@ -138,8 +138,9 @@ export function encodeFetch(version: number, request: FetchRequest): Buffer {
   return asBuffer(out.take())
 }
 
-export function decodeFetch(bytes: Buffer): FetchResponse {
-  const input = new ResponseInput(bytes)
+/** `chunks` are the answer, in order, behind its header. */
+export function decodeFetch(chunks: readonly Buffer[]): FetchResponse {
+  const input = new ResponseInput(chunks)
   input.skip(4)
   const errorCode = input.int16()
   input.skip(4)
@@ -163,12 +164,12 @@ function readPartition(input: ResponseInput, topicId: string): AnsweredPartition
   input.skip(8)
   const aborted = readAborted(input)
   input.skip(4)
-  const records = input.records()
+  const records = input.bytes()
   let leader: AnsweredPartition['leader']
-  input.tags((tag) => {
+  input.tags((tag, field) => {
     if (tag !== CURRENT_LEADER_TAG) return
-    const nodeId = input.int32()
-    const leaderEpoch = input.int32()
+    const nodeId = field.readInt32BE(0)
+    const leaderEpoch = field.readInt32BE(4)
     if (nodeId >= 0) leader = { nodeId, leaderEpoch }
   })
   return {
@@ -194,36 +195,32 @@ function readAborted(input: ResponseInput): readonly AbortedTransaction[] | unde
   return aborted
 }
 
-/** Reads forward; what reaches beyond the answer's end throws a RangeError. */
+/** Reads forward over what the socket gave, piece by piece; what reaches beyond the answer's end throws a RangeError. */
 class ResponseInput {
-  readonly #bytes: Buffer
+  readonly #chunks: readonly Buffer[]
+  #chunk: Buffer
+  #index: number = 0
   #at: number = 0
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes
-  }
-
-  skip(count: number): void {
-    this.#at += count
+  constructor(chunks: readonly Buffer[]) {
+    this.#chunks = chunks
+    this.#chunk = chunks[0] ?? EMPTY
   }
 
   int16(): number {
-    this.#at += 2
-    return this.#bytes.readInt16BE(this.#at - 2)
+    return this.#next(2).readInt16BE(this.#at - 2)
   }
 
   int32(): number {
-    this.#at += 4
-    return this.#bytes.readInt32BE(this.#at - 4)
+    return this.#next(4).readInt32BE(this.#at - 4)
   }
 
   int64(): number {
-    this.#at += 8
-    return readInt64(this.#bytes, this.#at - 8)
+    return readInt64(this.#next(8), this.#at - 8)
   }
 
   uuid(): string {
-    const hex = this.#bytes.toString('hex', this.#at, (this.#at += 16))
+    const hex = this.#next(16).toString('hex', this.#at - 16, this.#at)
     return hex.replace(/(.{8})(.{4})(.{4})(.{4})(.{12})/, '$1-$2-$3-$4-$5')
   }
 
@@ -232,40 +229,70 @@ class ResponseInput {
     return this.#varint() - 1
   }
 
-  /** A view where they are most of the answer; else a copy, so that they do not keep the others' bytes alive. */
-  records(): Buffer {
+  bytes(): Buffer {
     const length = this.length()
-    if (length <= 0) return EMPTY
-    const start = this.#at
-    this.#at += length
-    if (this.#at > this.#bytes.length) throw new RangeError('records reach beyond the answer')
-    const view = this.#bytes.subarray(start, this.#at)
-    return length * 2 >= this.#bytes.length ? view : Buffer.from(view)
+    return length <= 0 ? EMPTY : this.#copy(length)
   }
 
   skipTags(): void {
     this.tags(() => {})
   }
 
-  /** Calls `read` at the start of each tagged field; it may read less than all of it. */
-  tags(read: (tag: number) => void): void {
+  /** Calls `read` with each tagged field. */
+  tags(read: (tag: number, field: Buffer) => void): void {
     for (let left = this.#varint(); left > 0; left -= 1) {
       const tag = this.#varint()
-      const length = this.#varint()
-      const end = this.#at + length
-      read(tag)
-      this.#at = end
+      read(tag, this.#copy(this.#varint()))
     }
+  }
+
+  skip(count: number): void {
+    this.#next(count)
   }
 
   #varint(): number {
     let value = 0
     for (let shift = 0; shift < 35; shift += 7) {
-      const byte = this.#bytes.readUInt8(this.#at++)
+      const byte = this.#next(1).readUInt8(this.#at - 1)
       value += (byte & 0x7f) * 2 ** shift
       if (byte < 0x80) break
     }
     return value
+  }
+
+  /** A buffer in which the next `count` bytes are in one piece, and end where `#at` now is. */
+  #next(count: number): Buffer {
+    if (this.#at + count <= this.#chunk.length) {
+      this.#at += count
+      return this.#chunk
+    }
+    // What lies across the end of a piece is put together with all of the piece behind it.
+    const start = this.#copy(count)
+    this.#chunk = Buffer.concat([start, this.#chunk.subarray(this.#at)])
+    this.#at = count
+    return this.#chunk
+  }
+
+  /** The next `length` bytes, copied: they keep nothing else of the answer in memory. */
+  #copy(length: number): Buffer {
+    let available = this.#chunk.length - this.#at
+    for (let n = this.#index + 1; available < length; n += 1) {
+      const chunk = this.#chunks[n]
+      if (chunk === undefined) throw new RangeError('an answer ends before it should')
+      available += chunk.length
+    }
+    const target = Buffer.allocUnsafe(length)
+    for (let filled = 0; filled < length;) {
+      if (this.#at === this.#chunk.length) {
+        this.#index += 1
+        this.#chunk = this.#chunks[this.#index] ?? EMPTY
+        this.#at = 0
+      }
+      const copied = this.#chunk.copy(target, filled, this.#at, this.#at + length - filled)
+      this.#at += copied
+      filled += copied
+    }
+    return target
   }
 }
 
