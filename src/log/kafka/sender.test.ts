@@ -20,6 +20,9 @@ interface Tried {
   readonly result: PromiseSettledResult<Appended>
 }
 
+/** Half of the runs have time for everything that gets lost; in the others much is given up. */
+const isPatient = (seed: number): boolean => seed % 2 === 0
+
 /** Also gives how many appends were acknowledged. */
 async function run(
   seed: number,
@@ -27,7 +30,8 @@ async function run(
   const random = seeded(seed)
   const brokers = new ProducingBrokers(random, 0.05)
   const firstSequence = seed % 3 === 0 ? 2 ** 31 - 20 : 0
-  const options = { appendTimeoutMs: 2_000, bufferBytesMax: 4_000, firstSequence }
+  const appendTimeoutMs = isPatient(seed) ? 600_000 : 2_000
+  const options = { appendTimeoutMs, bufferBytesMax: 4_000, firstSequence }
   const sender = new Sender(brokers.cluster, options)
   const tried: Promise<Tried>[] = []
   for (let n = 0; n < APPENDS; n += 1) {
@@ -66,10 +70,11 @@ async function run(
 
 test('acknowledged appends are whole, once and in call order, whatever happens on the way', async () => {
   const fired = new Map<string, number>()
-  let all = 0
+  let given = 0
   for (let seed = 1; seed <= RUNS; seed += 1) {
     const { brokers, acknowledged } = await run(seed)
-    all += acknowledged
+    if (isPatient(seed)) expect(acknowledged).toBe(APPENDS)
+    given += APPENDS - acknowledged
     for (const [what, times] of brokers.fired) fired.set(what, (fired.get(what) ?? 0) + times)
   }
   const faults = [
@@ -82,7 +87,7 @@ test('acknowledged appends are whole, once and in call order, whatever happens o
     'slow replicas',
     'state',
   ]
-  // What is lost is found again: only what comes late, and states that are lost, cost time enough to give up.
-  expect(all).toBeGreaterThan(RUNS * APPENDS * 0.85)
+  // What is given up has been tried, too.
+  expect(given).toBeGreaterThan(APPENDS)
   expect([...fired.keys()].toSorted()).toEqual(faults.toSorted())
 })

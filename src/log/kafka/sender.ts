@@ -185,6 +185,11 @@ export class Sender {
     const batches = []
     let sizeBytes = 0
     for (const partition of broker.ready) {
+      if (!this.#isReady(partition)) {
+        broker.ready.delete(partition)
+        this.#goOn(partition)
+        continue
+      }
       const { bytes } = partition.take()
       if (chosen.length > 0 && sizeBytes + bytes.length > REQUEST_BYTES) break
       sizeBytes += bytes.length
@@ -192,6 +197,7 @@ export class Sender {
       chosen.push(partition)
       batches.push({ ...partition.place, batch: bytes })
     }
+    if (chosen.length === 0) return
     const deadlineMs = Math.min(...chosen.map((partition) => partition.deadlineMs))
     const leftMs = deadlineMs - this.#cluster.clock.elapsedMs()
     const request = { transactionalId: null, timeoutMs: REPLICAS_TIMEOUT_MS, batches }
@@ -275,8 +281,7 @@ export class Sender {
     if (partition.isLeaderStale) await this.#refresh(partition)
     const leftMs = partition.deadlineMs - clock.elapsedMs()
     await delay(clock, Math.max(0, Math.min(backoffMs, leftMs)))
-    while (partition.deadlineMs <= clock.elapsedMs())
-      this.#giveUp(partition, partition.lastError, false)
+    this.#giveUpLate(partition)
     this.#goOn(partition)
   }
 
@@ -294,6 +299,17 @@ export class Sender {
     } finally {
       ended.abort()
     }
+  }
+
+  /** False if, while it waited for its turn, its time was up or its last epoch was left. */
+  #isReady(partition: SenderPartition): boolean {
+    this.#giveUpLate(partition)
+    return !partition.appends.isEmpty && partition.isKnown
+  }
+
+  #giveUpLate(partition: SenderPartition): void {
+    const nowMs = this.#cluster.clock.elapsedMs()
+    while (partition.deadlineMs <= nowMs) this.#giveUp(partition, partition.lastError, false)
   }
 
   /** Gives up what was on its way, or the oldest that waits. */
