@@ -1,4 +1,13 @@
-import { afterAll, afterEach, beforeEach, describe, expect, spyOn, test } from 'bun:test'
+import {
+  afterAll,
+  afterEach,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  spyOn,
+  test,
+} from 'bun:test'
 import { kafkaForTests, startCluster } from '#kafka-for-tests'
 import {
   consoleProducer,
@@ -18,6 +27,7 @@ import { GroupRig } from './test-helpers/group-rig.ts'
 const kafka = await kafkaForTests()
 const SESSION_MS = 1_500
 const LONG_MS = 30_000
+setDefaultTimeout(LONG_MS)
 
 describe.skipIf(kafka === undefined)('a group on a broker', () => {
   let rig: GroupRig
@@ -75,39 +85,31 @@ describe.skipIf(kafka === undefined)('a group on a broker', () => {
     expect(await commitAs(undefined)).toBe('LOG_FENCED')
   })
 
-  test(
-    'keeps a member that finishes for longer than a session: its heartbeats go on',
-    async () => {
-      const a = rig.join({ sessionTimeoutMs: SESSION_MS })
-      const before = await a.assigned()
-      const b = rig.join()
-      const revoking = await a.revoking()
-      await Bun.sleep(SESSION_MS * 2)
-      expect(a.pending).toEqual([])
-      expect(await commitAs(before)).toBe('committed')
-      revoking.acknowledge()
-      expect(heldBy(...(await Promise.all([a.assigned(), b.assigned()])))).toEqual(rig.all)
-    },
-    LONG_MS,
-  )
+  test('keeps a member that finishes for longer than a session: its heartbeats go on', async () => {
+    const a = rig.join({ sessionTimeoutMs: SESSION_MS })
+    const before = await a.assigned()
+    const b = rig.join()
+    const revoking = await a.revoking()
+    await Bun.sleep(SESSION_MS * 2)
+    expect(a.pending).toEqual([])
+    expect(await commitAs(before)).toBe('committed')
+    revoking.acknowledge()
+    expect(heldBy(...(await Promise.all([a.assigned(), b.assigned()])))).toEqual(rig.all)
+  })
 
-  test(
-    'expels a member that does not let go in time; it is told, comes back and gets a share',
-    async () => {
-      const quick = { sessionTimeoutMs: SESSION_MS, rebalanceTimeoutMs: SESSION_MS }
-      const a = rig.join(quick)
-      const before = await a.assigned()
-      const b = rig.join(quick)
-      await a.revoking()
-      expect(heldBy(await b.assigned())).toEqual(rig.all)
-      expect(await commitAs(before)).toBe('LOG_FENCED')
-      expect(await a.lost()).toMatchObject({ rejoining: true, error: { code: 'LOG_FENCED' } })
-      const [own, others] = await settle(a, b)
-      expect(own?.memberId).not.toBe(before.memberId)
-      expect(heldBy(own as Assignment, others as Assignment)).toEqual(rig.all)
-    },
-    LONG_MS,
-  )
+  test('expels a member that does not let go in time; it is told, comes back and gets a share', async () => {
+    const quick = { sessionTimeoutMs: SESSION_MS, rebalanceTimeoutMs: SESSION_MS }
+    const a = rig.join(quick)
+    const before = await a.assigned()
+    const b = rig.join(quick)
+    await a.revoking()
+    expect(heldBy(await b.assigned())).toEqual(rig.all)
+    expect(await commitAs(before)).toBe('LOG_FENCED')
+    expect(await a.lost()).toMatchObject({ rejoining: true, error: { code: 'LOG_FENCED' } })
+    const [own, others] = await settle(a, b)
+    expect(own?.memberId).not.toBe(before.memberId)
+    expect(heldBy(own as Assignment, others as Assignment)).toEqual(rig.all)
+  })
 
   test('lets a member join over a lost connection under the name that it has', async () => {
     const a = rig.join()
@@ -132,18 +134,17 @@ describe.skipIf(kafka === undefined)('a group on a broker', () => {
   })
 
   test('does not wait for a member that was closed while it waited for others', async () => {
-    const a = rig.join()
+    // Longer than this test may take.
+    const patient = { sessionTimeoutMs: 2 * LONG_MS, rebalanceTimeoutMs: 2 * LONG_MS }
+    const a = rig.join(patient)
     const before = await a.assigned()
-    const b = rig.join()
+    const b = rig.join(patient)
     const revoking = await a.revoking()
     await b.member.close({ leave: false })
     revoking.acknowledge()
-    const startedMs = rig.cluster.clock.elapsedMs()
     const alone = await a.assigned()
     expect(heldBy(alone)).toEqual(rig.all)
     expect(alone.generation).toBe(before.generation + 1)
-    // Far from the ten seconds of its session.
-    expect(rig.cluster.clock.elapsedMs() - startedMs).toBeLessThan(5_000)
   })
 
   describe('of static members', () => {
@@ -315,7 +316,6 @@ describe.skipIf(kafka === undefined)('Kafka’s own tools', () => {
         await java.close()
       }
     },
-    LONG_MS,
   )
 })
 
@@ -329,7 +329,7 @@ describe.skipIf(kafka === undefined)('a broker that is killed and comes back', (
       const broker = await startCluster()
       down = () => broker.down()
       const rig = await GroupRig.open(broker.bootstrap)
-      const session = { sessionTimeoutMs: 20_000 }
+      const session = { sessionTimeoutMs: 60_000 }
       const a = rig.join(session)
       await a.assigned()
       const b = rig.join(session)
@@ -342,7 +342,7 @@ describe.skipIf(kafka === undefined)('a broker that is killed and comes back', (
       const { cluster, groupId, topic } = rig
       for (const [partition, member] of before.entries()) {
         const offsets = [{ topic, partition, offset: 5, metadata: '' }]
-        await commitOffsets(cluster, groupId, member, offsets, cluster.clock.elapsedMs() + 20_000)
+        await commitOffsets(cluster, groupId, member, offsets, cluster.clock.elapsedMs() + 60_000)
       }
       expect([a.pending, b.pending]).toEqual([[], []])
       const [group] = await describeGroups(cluster, [groupId])
@@ -353,6 +353,6 @@ describe.skipIf(kafka === undefined)('a broker that is killed and comes back', (
       expect(heldBy(await a.assigned())).toEqual(rig.all)
       await rig.close()
     },
-    2 * LONG_MS,
+    6 * LONG_MS,
   )
 })

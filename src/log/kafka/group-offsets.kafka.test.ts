@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
   addOffsetsToTxnV4,
   type Connection,
@@ -13,6 +13,7 @@ import { committedOffsets, commitOffsets } from './group-offsets.ts'
 import { GroupRig } from './test-helpers/group-rig.ts'
 
 const kafka = await kafkaForTests()
+setDefaultTimeout(30_000)
 
 describe.skipIf(kafka === undefined)('offsets of a group', () => {
   let rig: GroupRig

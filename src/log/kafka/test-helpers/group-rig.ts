@@ -1,5 +1,4 @@
 /** Members of one group on a real cluster, each with a topic of its own making. */
-import { createTopicsV7 } from '@platformatic/kafka'
 import { systemClock as clock, systemRandom as random } from '#system'
 
 import { startGroupMember } from '../../group-member.ts'
@@ -8,8 +7,9 @@ import { fresh } from '../../log.contract/harness.ts'
 import { dealOut, TestMember } from '../../log.contract/members.ts'
 import { type Cluster, openCluster } from '../cluster.ts'
 import { groupTransport, type KafkaGroupTransport } from '../coordinator.ts'
+import { createTopics } from '../topics.ts'
 
-const TOPIC_TIMEOUT_MS = 10_000
+const REPLICATION = 1
 
 export class GroupRig {
   readonly cluster: Cluster
@@ -27,18 +27,7 @@ export class GroupRig {
       return { host, port: Number(port) }
     })
     const rig = new GroupRig(await openCluster({ brokers }, { clock, random }))
-    const deadlineMs = clock.elapsedMs() + TOPIC_TIMEOUT_MS
-    const topic = { name: rig.topic, numPartitions: partitions, replicationFactor: 1 }
-    await rig.cluster.retrying(deadlineMs, () =>
-      rig.cluster.call(-1, 'admin', TOPIC_TIMEOUT_MS, (connection) =>
-        createTopicsV7.api.async(
-          connection,
-          [{ ...topic, assignments: [], configs: [] }],
-          TOPIC_TIMEOUT_MS,
-          false,
-        ),
-      ),
-    )
+    await createTopics(rig.cluster, [{ topic: rig.topic, partitions, config: {} }], REPLICATION)
     return rig
   }
 
