@@ -55,7 +55,7 @@ export interface BrokerFetchesOptions {
   readonly partitions: () => Iterable<FetchPartition>
   /** Something may be there to be taken or told. */
   readonly onChange: () => void
-  /** How long the caller is ready to wait for anything. */
+  /** How long the caller is ready to wait for anything; infinite when nobody asks. */
   readonly waitMs: () => number
   /** The cluster is closed. */
   readonly onClosed: () => void
@@ -225,7 +225,8 @@ export class BrokerFetches {
     const at = { topic: partition.topic, partition: partition.partition }
     if (isStaleLeader(errorCode)) {
       if (leader !== undefined) this.#cluster.leaderHint(at, leader)
-      this.#lookUpLater(partition, leader === undefined)
+      // A hint that did not help once is not relied on again.
+      this.#lookUpLater(partition, leader === undefined || partition.failures > 0)
       return
     }
     const { fetchOffset: offset } = partition
@@ -317,11 +318,14 @@ export class BrokerFetches {
     try {
       const topics = new Set(partitions.map(({ topic }) => topic))
       if (topics.size > 0) await this.#cluster.refresh([...topics])
-      for (const each of partitions) {
-        if (each.leader !== undefined) this.#settle(each, await this.#cluster.leader(each))
-      }
     } catch {
-      // Who is asked meanwhile finds out what it means.
+      // The fetches find out what it means.
+    }
+    for (const each of partitions) {
+      if (each.leader === undefined || this.#isClosed) continue
+      // One that is not found now has a fetch under way, whose answer says why.
+      const leader = await this.#cluster.leader(each).catch(() => undefined)
+      if (each.leader !== undefined) this.#settle(each, leader)
     }
     if (this.#isClosed) return
     this.#later(REFRESH_MS, () => void this.#refresh())

@@ -93,22 +93,21 @@ describe('a reader', () => {
       expect(lastAsked()).toEqual([0, 2, 1])
     })
 
-    test('a broker to wait as long as the caller does, within bounds', async () => {
+    test.each([
+      [0, 20],
+      [100, 100],
+      [60_000, 250],
+    ])('a broker to wait as long as the caller: polls of %d ms, %d', async (waitMs, askedMs) => {
       brokers.create(topic, [1])
       assign(0)
-      for (const [waitMs, askedMs] of [
-        [0, 20],
-        [100, 100],
-        [60_000, 250],
-      ] as const) {
-        const polled = reader.poll({ waitMs, bytesMax: 1 })
-        await brokers.settle()
-        reader.wake()
-        await polled
-        // The fetch that was under way was sent before.
-        await brokers.pass(300)
-        expect(brokers.fetches.at(-1)?.waitMs).toBe(askedMs)
-      }
+      const polled = reader.poll({ waitMs, bytesMax: 1 })
+      await brokers.settle()
+      expect(brokers.fetches.map((each) => each.waitMs)).toEqual([askedMs])
+      reader.wake()
+      await polled
+      // Without another poll it is soon asked seldom.
+      await brokers.pass(1_000)
+      expect(brokers.fetches.slice(-2).map((each) => each.waitMs)).toEqual([250, 250])
     })
 
     test('not for paused partitions, and keeps what they have for when they resume', async () => {

@@ -11,6 +11,8 @@ import { FetchPartition } from './fetch-partition.ts'
 
 /** A caller that always finds something buffered lets the sockets be read at least this often. */
 const TURN_MS = 4
+/** So long after its last poll a caller counts as one that polls. */
+const ASKED_MS = 100
 
 export interface ReaderOptions {
   readonly isolation: Isolation
@@ -32,6 +34,7 @@ class KafkaReader implements LogReader {
   #errors: unknown[] = []
   /** How long the latest poll was ready to wait. */
   #waitMs: number = 0
+  #polledAtMs: number = 0
   #turnedAtMs: number = 0
   #isWoken: boolean = false
   #isPolling: boolean = false
@@ -45,7 +48,7 @@ class KafkaReader implements LogReader {
       cluster,
       partitions: () => this.#assigned.values(),
       onChange: () => this.#endWait?.(),
-      waitMs: () => this.#waitMs,
+      waitMs: () => (this.#isAsked() ? this.#waitMs : Infinity),
       onClosed: () => void this.close(),
     })
   }
@@ -96,6 +99,7 @@ class KafkaReader implements LogReader {
       }
     } finally {
       this.#isPolling = false
+      this.#polledAtMs = this.#cluster.clock.elapsedMs()
     }
   }
 
@@ -126,6 +130,10 @@ class KafkaReader implements LogReader {
     this.#isClosed = true
     this.#fetches.close()
     this.#endWait?.()
+  }
+
+  #isAsked(): boolean {
+    return this.#isPolling || this.#cluster.clock.elapsedMs() - this.#polledAtMs < ASKED_MS
   }
 
   #assertOpen(): void {
