@@ -250,6 +250,7 @@ const six = await import('six') // import 'seven'`
       if (!within(path, ['src/campus/', 'examples/'])) return []
       return imports
         .filter(({ from }) => from.startsWith('#') && !from.startsWith('#millrace'))
+        .filter(({ from }) => !(isTest(path) && from.startsWith('#kafka-for-tests')))
         .map(({ from }) => `${from}: use #millrace`)
     })
     expect(wrong).toEqual([])
