@@ -28,7 +28,12 @@ export function numbersOf(seed: number): () => number {
  * orders, often at the very millisecond of an order. There is too little of everything, so that the order of things decides.
  */
 export async function record(log: Log, count: number, seed: number): Promise<void> {
-  await log.createTopics(campusTopics(PARTITIONS))
+  // The day was long ago: with the retention of a campus that runs, the log would drop it while it is read.
+  const keptForEver = { 'retention.ms': '-1' }
+  const topics = campusTopics(PARTITIONS)
+  await log.createTopics(
+    topics.map((topic) => ({ ...topic, config: { ...topic.config, ...keptForEver } })),
+  )
   const next = numbersOf(seed)
   const placed = new Batches(log, orders.name)
   const added = new Batches(log, stock.name)
