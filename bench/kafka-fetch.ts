@@ -1,4 +1,4 @@
-/** Reads of a real broker by the driver and by Kafka's own `kafka-consumer-perf-test`, whole processes both, of the same topic. */
+/** Reads of a real broker by the driver and by Kafka's own `kafka-consumer-perf-test`: whole processes both, one topic. */
 import { join } from 'node:path'
 import { startCluster } from '#kafka-for-tests'
 import { consumerPerformance, producerPerformance } from '#kafka-for-tests/tools'

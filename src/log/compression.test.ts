@@ -8,6 +8,8 @@ import { coded } from './log.contract/harness.ts'
 import { lz4Decompress } from './lz4.ts'
 import { snappyDecompress } from './snappy.ts'
 
+/** Bytes by their digits; spaces are for the reader. */
+const hex = (digits: string): Buffer => Buffer.from(digits.replaceAll(' ', ''), 'hex')
 const frame = (block: Buffer): Buffer => {
   const size = Buffer.alloc(4)
   size.writeUInt32BE(block.length)
@@ -15,8 +17,8 @@ const frame = (block: Buffer): Buffer => {
 }
 /** What Java's clients put around snappy blocks. */
 const xerial = (...blocks: readonly Buffer[]): Buffer =>
-  Buffer.concat([Buffer.from('82534e415050590000000001' + '00000001', 'hex'), ...blocks.map(frame)])
-const LZ4_HEAD = Buffer.from('04224d186040' + '82', 'hex')
+  Buffer.concat([hex('82534e415050590000000001 00000001'), ...blocks.map(frame)])
+const LZ4_HEAD = hex('04224d186040 82')
 const LZ4_END = Buffer.alloc(4)
 const lz4Block = (block: Buffer, plain: boolean = false): Buffer => {
   const size = Buffer.alloc(4)
@@ -93,12 +95,12 @@ describe('more than the limit is refused before room is made for it', () => {
     expect(snappyDecompress(xerial(block, block), 1_200)).toHaveLength(1_200)
     expect(() => snappyDecompress(xerial(block, block), limit)).toThrow(corrupt)
     // 4 GB from nine bytes.
-    const liar = Buffer.from('ffffffff0f' + '0061' + '1501', 'hex')
+    const liar = hex('ffffffff0f 0061 1501')
     expect(() => snappyDecompress(liar, decompressedBytesMax)).toThrow(corrupt)
   })
 
   test('lz4: blocks are measured first', () => {
-    const block = Buffer.from('1f6101' + '00' + 'ff'.repeat(20) + '00' + '1062', 'hex')
+    const block = hex('1f6101 00' + 'ff'.repeat(20) + '00 1062')
     const bomb = Buffer.concat([LZ4_HEAD, lz4Block(block), LZ4_END])
     expect(lz4Decompress(bomb, 10_000).length).toBeGreaterThan(20 * 255)
     expect(() => lz4Decompress(bomb, limit)).toThrow(corrupt)
@@ -113,32 +115,32 @@ describe('more than the limit is refused before room is made for it', () => {
 
 describe('the format as it is told', () => {
   test('snappy: literal and copy, bare and framed', () => {
-    const block = Buffer.from('0a' + '0061' + '1501', 'hex')
+    const block = hex('0a 0061 1501')
     expect(Buffer.from(decompress('snappy', block)).toString()).toBe('a'.repeat(10))
     expect(Buffer.from(decompress('snappy', xerial(block, block))).toString()).toBe('a'.repeat(20))
   })
 
   test('lz4: sequences, a block as it is, and a copy from the block before', () => {
-    const first = Buffer.from('19610100' + '1062', 'hex')
+    const first = hex('19610100 1062')
     const plain = Buffer.from('cd')
     // No literal, 4 bytes from 5 back, then a literal.
-    const linked = Buffer.from('000500' + '1065', 'hex')
+    const linked = hex('000500 1065')
     const bytes = [LZ4_HEAD, lz4Block(first), lz4Block(plain, true), lz4Block(linked), LZ4_END]
     const text = Buffer.from(decompress('lz4', Buffer.concat(bytes))).toString()
-    expect(text).toBe(`${'a'.repeat(14)}bcd` + 'aabc' + 'e')
+    expect(text).toBe(`${'a'.repeat(14)}bcdaabce`)
   })
 
   test('lz4: content size and checksums may be there', () => {
-    const head = Buffer.from('04224d18' + '7c40' + '0f00000000000000' + '00', 'hex')
-    const block = Buffer.from('19610100' + '1062', 'hex')
+    const head = hex('04224d18 7c40 0f00000000000000 00')
+    const block = hex('19610100 1062')
     const checksum = Buffer.alloc(4)
     const bytes = [head, lz4Block(block), checksum, LZ4_END, checksum]
     expect(decompress('lz4', Buffer.concat(bytes))).toHaveLength(15)
   })
 
   test('a copy from before the beginning is damage', () => {
-    expect(() => decompress('snappy', Buffer.from('0a' + '0061' + '1502', 'hex'))).toThrow('before')
-    const bytes = [LZ4_HEAD, lz4Block(Buffer.from('19610200' + '1062', 'hex')), LZ4_END]
+    expect(() => decompress('snappy', hex('0a 0061 1502'))).toThrow('before')
+    const bytes = [LZ4_HEAD, lz4Block(hex('19610200 1062')), LZ4_END]
     expect(() => decompress('lz4', Buffer.concat(bytes))).toThrow('before')
   })
 })
