@@ -47,7 +47,11 @@ afterEach(async () => {
 function open(ordersMax: number): void {
   outbox = new Outbox(path, ordersMax)
   publisher = new OutboxPublisher({
-    ...{ writer, outbox, clock, random, failpoint: noFailpoint },
+    writer,
+    outbox,
+    clock,
+    random,
+    failpoint: noFailpoint,
     partitions: PARTITIONS,
     answerWithinMs: ANSWER_WITHIN_MS,
   })

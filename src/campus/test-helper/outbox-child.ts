@@ -23,7 +23,9 @@ const outbox = new Outbox(join(folder, 'ingress.db'), 1_000)
 log.presence = 'refuses'
 const publisher = new OutboxPublisher({
   writer: await log.writer(),
-  ...{ outbox, clock, random },
+  outbox,
+  clock,
+  random,
   failpoint:
     setting === ''
       ? noFailpoint

@@ -9,10 +9,13 @@ import {
   encodeSubscription,
 } from './consumer-protocol.ts'
 
+/** The parts of a message in hexadecimal digits, so that they can be told apart. */
+const hexOf = (...parts: readonly string[]): string => parts.join('').replaceAll(' ', '')
+
 describe('the consumer protocol', () => {
   test('has the bytes of a version 0 subscription', () => {
     const bytes = encodeSubscription({ topics: ['ab'], userData: new Uint8Array([9, 8]) })
-    expect(bytes.toString('hex')).toBe('0000' + '00000001' + '00026162' + '00000002' + '0908')
+    expect(bytes.toString('hex')).toBe(hexOf('0000', '00000001', '00026162', '00000002', '0908'))
     expect(decodeSubscription(bytes)).toEqual({
       topics: ['ab'],
       userData: new Uint8Array([9, 8]),
@@ -27,11 +30,13 @@ describe('the consumer protocol', () => {
     ]
     const bytes = encodeAssignment({ partitions, userData: new Uint8Array([7]) }, 300)
     expect(bytes.toString('hex')).toBe(
-      '0000' +
-        '00000002' +
-        ('00026162' + '00000002' + '00000001' + '00000003') +
-        ('000163' + '00000001' + '00000000') +
-        ('00000005' + '0000012c' + '07'),
+      // Version and topics; two partitions of the first; one of the second; generation and user data.
+      hexOf(
+        '0000 00000002',
+        '00026162 00000002 00000001 00000003',
+        '000163 00000001 00000000',
+        '00000005 0000012c 07',
+      ),
     )
     expect(decodeAssignment(bytes)).toEqual({
       partitions: [
@@ -55,12 +60,12 @@ describe('the consumer protocol', () => {
   test('reads what newer consumers say behind the user data as if it were not there', () => {
     // Version 3 of Java: owned partitions, generation and rack follow.
     const java = Buffer.from(
-      '0003' + '00000001' + '00026162' + 'ffffffff' + '00000000' + 'ffffffff' + 'ffff',
+      hexOf('0003', '00000001', '00026162', 'ffffffff', '00000000', 'ffffffff', 'ffff'),
       'hex',
     )
     expect(decodeSubscription(java)).toEqual({ topics: ['ab'], userData: new Uint8Array() })
     const assignment = Buffer.from(
-      '0003' + '00000001' + '00026162' + '00000001' + '00000002' + 'ffffffff',
+      hexOf('0003', '00000001', '00026162', '00000001', '00000002', 'ffffffff'),
       'hex',
     )
     expect(decodeForeignAssignment(assignment)).toEqual({
