@@ -8,6 +8,7 @@ import { apiVersionsV3, type Connection, findCoordinatorV4, metadataV12 } from '
 import { type Clock, delay, jitteredBackoffMs, type Random } from '#system'
 
 import { LogError, type TopicPartition } from '../log.ts'
+import { hinted } from './connection-failure.ts'
 import { Connections } from './connections.ts'
 import { answerOf, asLogError, kafkaError, NO_ERROR } from './errors.ts'
 import { isUnknownTopic, type KnownTopic, Metadata } from './metadata.ts'
@@ -105,7 +106,7 @@ export async function openCluster(
     return cluster
   } catch (error) {
     await cluster.close()
-    throw error
+    throw hinted(error, options)
   }
 }
 

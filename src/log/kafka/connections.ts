@@ -233,8 +233,7 @@ function securityOptions({ tls, sasl }: KafkaOptions): ConnectionOptions {
     if (tls.cert !== undefined) options.tls.cert = tls.cert
     if (tls.key !== undefined) options.tls.key = tls.key
     if (tls.keyPassword !== undefined) options.tls.passphrase = tls.keyPassword
-    // True sends the host's own name.
-    options.tlsServerName = tls.serverName ?? true
+    if (tls.serverName !== undefined) options.tlsServerName = tls.serverName
   }
   if (sasl !== undefined) options.sasl = { ...sasl }
   return options

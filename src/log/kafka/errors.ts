@@ -11,6 +11,7 @@ import {
   protocolErrors,
   protocolErrorsCodesById,
   ResponseError,
+  UserError,
 } from '@platformatic/kafka'
 
 import { LogError, type LogErrorCode, type TopicPartition } from '../log.ts'
@@ -163,6 +164,8 @@ export function asLogError(error: unknown, where: string): unknown {
 /** Whether the connection failed, as opposed to what was asked over it. */
 export function isConnectionError(error: unknown): error is Error {
   if (!(error instanceof GenericError)) return false
-  // The library gives its time-outs the code of a network error.
-  return error.code === NetworkError.code || error.code === AuthenticationError.code
+  // The library gives its time-outs the code of a network error, and a user error to who comes without TLS.
+  return [NetworkError.code, AuthenticationError.code, UserError.code].some(
+    (code) => code === error.code,
+  )
 }
