@@ -160,52 +160,64 @@ describe('a reader', () => {
   })
 
   describe('holds no more than it may', () => {
-    test('while nobody polls, however much there is', async () => {
-      brokers.create(topic, [1, 1, 1, 1, 2, 2, 2, 2])
-      const partitions = [0, 1, 2, 3, 4, 5, 6, 7]
+    /** A megabyte and a half to each. */
+    function fill(partitions: readonly number[]): void {
       for (const partition of partitions) {
-        for (let n = 0; n < 12; n += 1) brokers.append(at(partition), `${n}`, MEGABYTE / 2)
+        for (let n = 0; n < 24; n += 1) brokers.append(at(partition), `${n}`, MEGABYTE / 16)
       }
+    }
+    const sizeOf = (batches: readonly FetchedBatch[]): number =>
+      batches.reduce((sum, { bytes }) => sum + bytes.length, 0)
+
+    test('while nobody polls, however much there is', async () => {
+      const partitions = Array.from({ length: 40 }, (_, n) => n)
+      brokers.create(
+        topic,
+        partitions.map((n) => n % 2),
+      )
+      fill(partitions)
       assign(...partitions)
       await brokers.pass(1_000)
       const before = brokers.fetches.length
       await brokers.pass(1_000)
       expect(brokers.fetches.length).toBe(before)
-      let bytes = 0
-      let most = 0
-      for (let count = 0; count < 96;) {
-        const batches = await reader.poll({ waitMs: 0, bytesMax: 64 * MEGABYTE })
-        const size = batches.reduce((sum, batch) => sum + batch.bytes.length, 0)
-        most = Math.max(most, size)
-        bytes += size
-        count += batches.length
-        await brokers.settle()
+      const first = sizeOf(await reader.poll(NOW))
+      expect(first).toBeGreaterThan(BUFFER_BYTES_MAX - 4 * MEGABYTE)
+      // One batch a broker may be beyond.
+      const bytesMax = BUFFER_BYTES_MAX + 2 * (MEGABYTE / 16 + 100)
+      expect(first).toBeLessThanOrEqual(bytesMax)
+      let bytes = first
+      while (bytes < 60 * MEGABYTE) {
+        await brokers.pass(20)
+        const more = sizeOf(await reader.poll(NOW))
+        expect(more).toBeGreaterThan(0)
+        expect(more).toBeLessThanOrEqual(bytesMax)
+        bytes += more
       }
-      expect(bytes).toBeGreaterThan(48 * MEGABYTE)
-      expect(most).toBeLessThanOrEqual(BUFFER_BYTES_MAX + MEGABYTE)
-      const largest = Math.max(...brokers.fetches.map(({ bytesMax }) => bytesMax))
-      expect(largest).toBe(BUFFER_BYTES_MAX / 2)
     })
 
     test('and lets go of what is paused before that keeps others from being read', async () => {
       const paused = Array.from({ length: 20 }, (_, partition) => partition)
       brokers.create(topic, [...paused.map(() => 1), 1])
-      for (const partition of paused) {
-        for (let n = 0; n < 3; n += 1) brokers.append(at(partition), `${n}`, MEGABYTE / 2)
-      }
+      fill(paused)
+      assign(...paused)
+      await brokers.pass(1_000)
       assign(...paused, 20)
-      await brokers.pass(500)
-      for (const partition of paused) reader.pause(at(partition))
       brokers.append(at(20), 'alone')
-      await brokers.pass(500)
-      expect(await take()).toEqual(['alone'])
+      await brokers.pass(1_000)
+      for (const partition of paused) reader.pause(at(partition))
+      expect(await take()).toEqual([])
+      const polled = reader.poll({ waitMs: 1_000, bytesMax: MEGABYTE })
+      await brokers.pass(1_000)
+      expect(texts(await polled)).toEqual(['alone'])
       for (const partition of paused) reader.resume(at(partition))
-      const seen: (string | undefined)[] = []
-      while (seen.length < 60) {
-        seen.push(...(await take()))
-        await brokers.pass(50)
+      const seen: (string | undefined)[][] = paused.map(() => [])
+      while (seen.some((values) => values.length < 24)) {
+        await brokers.pass(20)
+        for (const batch of await reader.poll(NOW)) seen[batch.partition]?.push(...texts([batch]))
       }
-      expect(seen.toSorted()).toEqual(['0', '1', '2'].flatMap((n) => paused.map(() => n)))
+      const expected = Array.from({ length: 24 }, (_, n) => `${n}`)
+      for (const values of seen) expect(values).toEqual(expected)
     })
   })
 

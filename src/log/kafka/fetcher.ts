@@ -95,6 +95,8 @@ class KafkaReader implements LogReader {
           await this.#turn(true)
           return this.#take(options.bytesMax)
         }
+        // What has been paused since may give way to what is waited for.
+        this.#fetches.pump()
         await this.#wait(remainingMs)
       }
     } finally {

@@ -247,7 +247,7 @@ export class FakeBrokers {
     }
     const batches = kept.batches.filter((batch) => measureBatches(batch).nextOffset > wanted.offset)
     const records = Buffer.concat(batches)
-    const first = left === 0 ? 0 : (batches[0]?.length ?? 0)
+    const first = left <= 0 ? 0 : (batches[0]?.length ?? 0)
     return answer(
       0,
       Buffer.from(records.subarray(0, Math.max(first, Math.min(left, wanted.bytesMax)))),
