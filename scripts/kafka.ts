@@ -28,19 +28,28 @@ const USAGE = `usage: bun run kafka up [--brokers N] [--port P] [--sasl] [--tls]
        bun run kafka fetch | down | status | kill N | start N | stop N | cont N | terminate N
 each with [--dir FOLDER], ${DEFAULT_DIR} by default`
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    brokers: { type: 'string', default: '1' },
-    dir: { type: 'string', default: DEFAULT_DIR },
-    port: { type: 'string', default: DEFAULT_PORT },
-    heap: { type: 'string', default: '384' },
-    sasl: { type: 'boolean', default: false },
-    tls: { type: 'boolean', default: false },
-    set: { type: 'string', multiple: true, default: [] },
-  },
-})
+const { values, positionals } = readArguments()
 const [command = '', argument] = positionals
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        brokers: { type: 'string', default: '1' },
+        dir: { type: 'string', default: DEFAULT_DIR },
+        port: { type: 'string', default: DEFAULT_PORT },
+        heap: { type: 'string', default: '384' },
+        sasl: { type: 'boolean', default: false },
+        tls: { type: 'boolean', default: false },
+        set: { type: 'string', multiple: true, default: [] },
+      },
+    })
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`)
+    return process.exit(2)
+  }
+}
 
 async function run(): Promise<number> {
   if (command === 'up') return await up()

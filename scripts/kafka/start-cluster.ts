@@ -160,8 +160,8 @@ export class Cluster {
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const jars = await kafkaJars()
   await removeAbandoned()
-  const dir = await newFolder(options.dir)
   const plan = await makePlan(options)
+  const dir = await newFolder(options.dir)
   const owner = options.detached === true ? undefined : await identify(process.pid, '')
   const heapMaxMb = options.heapMaxMb ?? HEAP_MAX_MB
   const file: ClusterFile = { plan, heapMaxMb, ...(owner === undefined ? {} : { owner }) }
