@@ -1,6 +1,13 @@
 /** How long a commit of three partitions and their offsets takes on a real broker, one after the other and with pauses between. */
 import { startCluster } from '#kafka-for-tests'
-import { openLog, RecordBatchWriter, type SealedCommit } from '#log'
+import {
+  type Log,
+  type MemberIdentity,
+  openLog,
+  RecordBatchWriter,
+  type SealedCommit,
+  type TopicPartition,
+} from '#log'
 import { figureOf, type Figure } from './figure.ts'
 
 const TOPIC = 'committed'
@@ -16,6 +23,7 @@ export async function kafkaCommit(options: {
   const log = await openLog(`kafka://${cluster.bootstrap}`)
   try {
     await log.createTopics([{ topic: TOPIC, partitions: PARTITIONS.length, config: {} }])
+    const { member, close } = await joinAlone(log)
     const writer = await log.writer({ transactionalId: 'bench' })
     const figures: Figure[] = []
     for (const pauseMs of PAUSES_MS) {
@@ -25,7 +33,7 @@ export async function kafkaCommit(options: {
         const timesMs: number[] = []
         for (let n = 0; n < commits; n += 1) {
           const startedMs = performance.now()
-          const { outcome } = await writer.commit(sealedAt(n))
+          const { outcome } = await writer.commit(sealedAt(n, member))
           timesMs.push(performance.now() - startedMs)
           if (outcome !== 'committed') throw new Error(`commit ${n} is ${outcome}`)
           if (pauseMs > 0) await Bun.sleep(pauseMs)
@@ -42,6 +50,7 @@ export async function kafkaCommit(options: {
       figures.push(figureOf(tails, { bench, name: `p99, ${when}`, unit: 'ms' }))
     }
     await writer.close()
+    await close()
     return figures
   } finally {
     await log.close()
@@ -49,7 +58,35 @@ export async function kafkaCommit(options: {
   }
 }
 
-function sealedAt(n: number): SealedCommit {
+/** The only member of its group, which holds everything. */
+async function joinAlone(
+  log: Log,
+): Promise<{ readonly member: MemberIdentity; close(): Promise<void> }> {
+  const userData = new Uint8Array()
+  const partitions: readonly TopicPartition[] = PARTITIONS.map((partition) => {
+    return { topic: TOPIC, partition }
+  })
+  const joined = await log.join({
+    groupId: 'bench',
+    topics: [TOPIC],
+    userData: () => userData,
+    assignor: (members) =>
+      new Map(members.map(({ memberId }) => [memberId, { partitions, userData }])),
+    sessionTimeoutMs: 30_000,
+    rebalanceTimeoutMs: 30_000,
+  })
+  const close = (): Promise<void> => joined.close({ leave: true })
+  return new Promise((resolve) => {
+    const take = (): void => {
+      const event = joined.take()
+      if (event?.kind === 'assigned') resolve({ member: event.assignment, close })
+    }
+    joined.onEvent(take)
+    take()
+  })
+}
+
+function sealedAt(n: number, member: MemberIdentity): SealedCommit {
   const appends = PARTITIONS.map((partition) => {
     const batch = new RecordBatchWriter()
     batch.add(Date.now(), null, Buffer.from(`${n}`), [])
@@ -58,5 +95,5 @@ function sealedAt(n: number): SealedCommit {
   const offsets = PARTITIONS.map((partition) => {
     return { topic: TOPIC, partition, offset: n, metadata: '' }
   })
-  return { appends, groupId: 'bench', member: undefined, offsets }
+  return { appends, groupId: undefined, member, offsets }
 }

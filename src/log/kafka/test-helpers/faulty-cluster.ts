@@ -10,7 +10,14 @@ import { LogError, type TopicPartition } from '../../log.ts'
 import type { Cluster, CoordinatorKind, PartitionLeader, Purpose } from '../cluster.ts'
 
 /** Kafka's numbers of the requests that tests decide about. */
-export const API = { produce: 0, initProducerId: 22, addPartitions: 24, endTxn: 26, offsets: 28 }
+export const API = {
+  produce: 0,
+  initProducerId: 22,
+  addPartitions: 24,
+  addOffsets: 25,
+  endTxn: 26,
+  offsets: 28,
+}
 
 /** `late` is lost for the caller, and delivered when `deliverLate` is called. */
 export type Fate = 'request' | 'reply' | 'late' | 'none'
