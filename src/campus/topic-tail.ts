@@ -26,13 +26,17 @@ export class TopicTail {
     from: 'beginning' | 'end',
     listener: (record: RawRecord) => void,
   ): Promise<TopicTail> {
-    const positions = []
-    for (let partition = 0; partition < topic.partitions; partition += 1) {
-      const at = { topic: topic.name, partition }
-      const position =
-        from === 'end' ? await log.endOffset(at, 'read-committed') : await log.earliestOffset(at)
-      positions.push({ ...at, position })
-    }
+    const places = Array.from({ length: topic.partitions }, (_, partition) => ({
+      topic: topic.name,
+      partition,
+    }))
+    const positions = await Promise.all(
+      places.map(async (at) => {
+        const position =
+          from === 'end' ? await log.endOffset(at, 'read-committed') : await log.earliestOffset(at)
+        return { ...at, position }
+      }),
+    )
     const reader = log.reader()
     reader.assign(positions)
     return new TopicTail(reader, listener)

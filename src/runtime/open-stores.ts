@@ -36,17 +36,26 @@ export async function openStores(
   committed: ReadonlyMap<string, CommittedOffset>,
   mode: 'active' | 'standby',
 ): Promise<OpenedTask> {
+  const { stores: specs } = identity.subTopology
+  const changelogs = await changelogsOf(opening.log, identity, specs)
+  // All at once: brokers are further away than a disk.
+  const opened = await Promise.allSettled(
+    specs.map((spec) =>
+      openOne(opening, identity, spec, changelogs.get(spec.name), committed, mode),
+    ),
+  )
   const stores = new Map<string, OpenStore>()
   const goals: RestoreGoal[] = []
-  try {
-    for (const spec of identity.subTopology.stores) {
-      const { store, goal } = await openOne(opening, identity, spec, committed, mode)
-      stores.set(spec.name, store)
-      if (goal !== undefined) goals.push(goal)
-    }
-  } catch (error) {
+  for (const one of opened) {
+    if (one.status === 'rejected') continue
+    const { store, goal } = one.value
+    stores.set(store.spec.name, store)
+    if (goal !== undefined) goals.push(goal)
+  }
+  const failed = opened.find(({ status }) => status === 'rejected')
+  if (failed?.status === 'rejected') {
     await closeStores(stores)
-    throw error
+    throw failed.reason
   }
   return { stores, goals }
 }
@@ -60,12 +69,12 @@ async function openOne(
   opening: StoreOpening,
   identity: TaskIdentity,
   spec: StoreSpec,
+  changelog: Changelog | undefined,
   committed: ReadonlyMap<string, CommittedOffset>,
   mode: 'active' | 'standby',
 ): Promise<{ readonly store: OpenStore; readonly goal: RestoreGoal | undefined }> {
   const { log, backends, machine } = opening
   const { applicationId, taskId } = identity
-  const changelog = await changelogOf(log, identity, spec)
   const backend = await backends.for(spec)
   const location: StoreLocation = { applicationId, taskId, storeName: spec.name }
   const { restoreBatchRows, restoreSliceRows } = backend
@@ -105,22 +114,29 @@ async function openOne(
   }
 }
 
-async function changelogOf(
+/** By store; one without a changelog is absent. */
+async function changelogsOf(
   log: Log,
   { topology, partition }: TaskIdentity,
-  spec: StoreSpec,
-): Promise<Changelog | undefined> {
-  if (!spec.logged) return undefined
-  const topic = changelogTopicOf(topology, spec)
-  const [described] = await log.describeTopics([topic])
-  assert(described !== undefined, `the changelog ${topic} is created before tasks are`)
-  return {
-    topic,
-    partition,
-    topicId: described.topicId,
-    isInput: spec.changelogTopic !== undefined,
-    deleteRetentionMs: Number(described.config['delete.retention.ms'] ?? DELETE_RETENTION_MS),
+  specs: readonly StoreSpec[],
+): Promise<ReadonlyMap<string, Changelog>> {
+  const logged = specs.filter((spec) => spec.logged)
+  const topics = logged.map((spec) => changelogTopicOf(topology, spec))
+  const described = topics.length === 0 ? [] : await log.describeTopics([...new Set(topics)])
+  const changelogs = new Map<string, Changelog>()
+  for (const spec of logged) {
+    const topic = changelogTopicOf(topology, spec)
+    const found = described.find((one) => one.topic === topic)
+    assert(found !== undefined, `the changelog ${topic} is created before tasks are`)
+    changelogs.set(spec.name, {
+      topic,
+      partition,
+      topicId: found.topicId,
+      isInput: spec.changelogTopic !== undefined,
+      deleteRetentionMs: Number(found.config['delete.retention.ms'] ?? DELETE_RETENTION_MS),
+    })
   }
+  return changelogs
 }
 
 async function factsOf(
@@ -169,13 +185,16 @@ async function endsOf(
   position: number | undefined,
   leaderEpoch: number | undefined,
 ): Promise<Ends> {
-  const ask = async (): Promise<Ends> => ({
-    earliestOffset: await log.earliestOffset(place),
-    endOffsetOfEpoch:
-      leaderEpoch === undefined ? undefined : await log.endOffsetOfEpoch(place, leaderEpoch),
-    tombstonesRemovedBelow: await log.tombstonesRemovedBelow(place),
-    highWatermark: await log.endOffset(place, 'read-uncommitted'),
-  })
+  const ask = async (): Promise<Ends> => {
+    const [earliestOffset, endOffsetOfEpoch, tombstonesRemovedBelow, highWatermark] =
+      await Promise.all([
+        log.earliestOffset(place),
+        leaderEpoch === undefined ? undefined : log.endOffsetOfEpoch(place, leaderEpoch),
+        log.tombstonesRemovedBelow(place),
+        log.endOffset(place, 'read-uncommitted'),
+      ])
+    return { earliestOffset, endOffsetOfEpoch, tombstonesRemovedBelow, highWatermark }
+  }
   const ends = await ask()
   const end = Math.min(ends.endOffsetOfEpoch ?? -1, ends.highWatermark)
   // A follower that was just made leader may lag with its high watermark: asked once more before anything is thrown away.

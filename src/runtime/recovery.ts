@@ -144,10 +144,12 @@ export class Recovery {
     committed: ReadonlyMap<string, CommittedOffset>,
   ): Promise<ReadonlyMap<string, CommittedOffset>> {
     const positions = new Map<string, CommittedOffset>()
-    for (const input of this.#inputs) {
+    const { log } = this.#setup
+    const earliestOffsets = await Promise.all(this.#inputs.map((each) => log.earliestOffset(each)))
+    for (const [index, input] of this.#inputs.entries()) {
       const key = partitionKey(input)
       const found = committed.get(key)
-      const earliest = await this.#setup.log.earliestOffset(input)
+      const earliest = earliestOffsets[index] ?? 0
       if (found !== undefined && found.offset < earliest) {
         const { applicationId, taskId } = this.identity
         throw offsetsLost({ ...input, offset: found.offset }, earliest, taskId, applicationId)

@@ -17,6 +17,8 @@ import type { Machine } from './streams-options.ts'
 
 /** A standby's reader waits this long at most before it looks whether it was stopped. */
 const WAIT_MS = 1_000
+/** What lies below a target is there: its end may be markers, behind which no record comes to end the wait. */
+const TARGET_WAIT_MS = 5
 /** Keys and values that may wait for one apply: with large values rows alone would let gigabytes gather. */
 const BYTES_MAX = 16 * 1024 * 1024
 /** The same while other tasks run. */
@@ -145,7 +147,8 @@ export class Restorer {
   #read(): Promise<readonly FetchedBatch[]> {
     const isFetched = [...this.#stores.values()].every((progress) => progress.isFetched)
     if (this.#stopped || isFetched) return Promise.resolve([])
-    const reading = this.#reader.poll({ waitMs: WAIT_MS, bytesMax: this.#options.fetchBytesMax })
+    const waitMs = this.#isStandby() ? WAIT_MS : TARGET_WAIT_MS
+    const reading = this.#reader.poll({ waitMs, bytesMax: this.#options.fetchBytesMax })
     // Looked at when it is awaited, which may be after it failed.
     reading.catch(() => {})
     return reading

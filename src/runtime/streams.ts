@@ -193,7 +193,7 @@ export class Streams {
       this.#folder = await takeInstanceFolder(stateDir, topology.applicationId, random)
     }
     this.#topics = await prepareTopics(log, topology, createTopics)
-    await writeTopologyRecord(log, topology, this.#machine.clock)
+    const told = writeTopologyRecord(log, topology, this.#machine.clock)
     for (let worker = 0; worker < workers; worker += 1)
       this.#workerStates.set(worker, 'rebalancing')
     this.#hosted = hostWorkers({
@@ -208,6 +208,8 @@ export class Streams {
     for (const { ended } of this.#hosted.hosts) {
       ended.catch((error: unknown) => this.#fail(error))
     }
+    // Beside the joining, which it does not depend on.
+    await told
   }
 
   #onWorkerState(worker: number, state: 'rebalancing' | 'running'): void {

@@ -17,7 +17,7 @@ import type { TaskIdentity } from './task-contract.ts'
 import type { TaskError } from './task-error.ts'
 
 /** Restores at a time: more would share the same disk and log. */
-const RECOVERIES_MAX = 2
+const RECOVERIES_MAX = 4
 
 interface Recovering {
   readonly recovery: Recovery

@@ -37,13 +37,48 @@ export async function prepareTopics(
   createTopics: readonly TopicSpec[] = [],
 ): Promise<LogTopics> {
   if (createTopics.length > 0) await log.createTopics(createTopics)
-  const { partitionCounts: outside } = await topicsOn(log)
-  refuseMissing(topology, outside)
+  const found = await topicsOn(log, topicsToKnow(topology))
+  refuseMissing(topology, found.partitionCounts)
   // Internal topics go by their short names until they are created.
-  const internal = internalPartitions(topology, outside)
-  checkCoPartitioning(topology, new Map([...outside, ...internal]))
-  await log.createTopics(ownedTopics(topology, outside, internal))
-  return topicsOn(log)
+  const internal = internalPartitions(topology, found.partitionCounts)
+  checkCoPartitioning(topology, new Map([...found.partitionCounts, ...internal]))
+  const owned = ownedTopics(topology, found.partitionCounts, internal)
+  const names = owned.map(({ topic }) => topic)
+  // At every start but the first all are there: brokers are asked once, not three times.
+  const known = names.every((topic) => found.partitionCounts.has(topic))
+    ? found
+    : merged(found, await created(log, owned))
+  refuseOtherwise(owned, known.partitionCounts)
+  return known
+}
+
+async function created(log: Log, owned: readonly TopicSpec[]): Promise<LogTopics> {
+  await log.createTopics(owned)
+  return topicsOn(
+    log,
+    owned.map(({ topic }) => topic),
+  )
+}
+
+function merged(a: LogTopics, b: LogTopics): LogTopics {
+  return {
+    partitionCounts: new Map([...a.partitionCounts, ...b.partitionCounts]),
+    batchLimits: new Map([...a.batchLimits, ...b.batchLimits]),
+  }
+}
+
+/** Undefined is all there are: a sink may choose any of them, record by record. */
+function topicsToKnow(topology: Topology): readonly string[] | undefined {
+  const sinks = topology.subTopologies.flatMap((sub) => sub.sinks)
+  if (sinks.some(({ topic }) => typeof topic !== 'string')) return undefined
+  const { sources, sinks: named } = outsideTopics(topology)
+  const { applicationId } = topology
+  const owned = [
+    ...topology.internalTopics.map(({ name }) => topicNameOnLog(topology, name)),
+    ...topology.subTopologies.map(({ number }) => journalTopicOf(applicationId, number)),
+    ...[deadLetterTopicOf, topologyTopicOf, lateTopicOf].map((nameOf) => nameOf(applicationId)),
+  ]
+  return [...new Set([...sources, ...named, ...owned])]
 }
 
 /** Every topic that the program names outside of what it owns; what it chooses record by record is not known. */
@@ -62,10 +97,10 @@ export function outsideTopics(topology: Topology): {
   }
 }
 
-async function topicsOn(log: Log): Promise<LogTopics> {
+async function topicsOn(log: Log, names: readonly string[] | undefined): Promise<LogTopics> {
   const partitionCounts = new Map<string, number>()
   const batchLimits = new Map<string, number>()
-  for (const { topic, partitions, config } of await log.describeTopics()) {
+  for (const { topic, partitions, config } of await log.describeTopics(names)) {
     partitionCounts.set(topic, partitions)
     const batchBytesMax = config['max.message.bytes']
     if (batchBytesMax !== undefined) batchLimits.set(topic, Number(batchBytesMax))
@@ -80,6 +115,16 @@ function refuseMissing(topology: Topology, counts: PartitionCounts): void {
   throw new LogError(
     'TOPIC_UNKNOWN',
     `${topology.applicationId} needs the topics ${missing.join(', ')}: create them, or name them in createTopics`,
+  )
+}
+
+function refuseOtherwise(owned: readonly TopicSpec[], counts: PartitionCounts): void {
+  const other = owned.find(({ topic, partitions }) => counts.get(topic) !== partitions)
+  if (other === undefined) return
+  const { topic, partitions } = other
+  throw new LogError(
+    'TOPIC_MISMATCH',
+    `${topic} has ${counts.get(topic) ?? 0} partitions, not ${partitions}`,
   )
 }
 
