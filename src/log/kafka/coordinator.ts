@@ -42,7 +42,9 @@ const REFUSALS: ReadonlyMap<number, Refused['refused']> = new Map([
 
 /** A broker answers a waiting JoinGroup a little after the rebalance timeout, never much. */
 const BARRIER_SLACK_MS = 10_000
+/** A broker answers a heartbeat at once: one that is frozen is to be noticed well within a session, however long that is. */
 const HEARTBEAT_TIMEOUT_MIN_MS = 1_000
+const HEARTBEAT_TIMEOUT_MAX_MS = 3_000
 const HEARTBEATS_PER_SESSION = 3
 /** Leaving is a courtesy on the way out: nobody waits long for it. */
 const LEAVE_TIMEOUT_MS = 2_000
@@ -85,9 +87,9 @@ class CoordinatorTransport implements KafkaGroupTransport {
   async join(request: JoinRequest, signal: AbortSignal): Promise<JoinAnswer> {
     const { sessionTimeoutMs, rebalanceTimeoutMs } = request
     this.#barrierTimeoutMs = rebalanceTimeoutMs + BARRIER_SLACK_MS
-    this.#heartbeatTimeoutMs = Math.max(
-      HEARTBEAT_TIMEOUT_MIN_MS,
-      sessionTimeoutMs / HEARTBEATS_PER_SESSION,
+    this.#heartbeatTimeoutMs = Math.min(
+      HEARTBEAT_TIMEOUT_MAX_MS,
+      Math.max(HEARTBEAT_TIMEOUT_MIN_MS, sessionTimeoutMs / HEARTBEATS_PER_SESSION),
     )
     const metadata = encodeSubscription(request)
     for (;;) {
