@@ -1,4 +1,4 @@
-/** How long a commit of three partitions and their offsets takes on a real broker, one after the other and with pauses between. */
+/** How long a commit of three partitions and their offsets takes on a real broker, back to back and with pauses between. */
 import { startCluster } from '#kafka-for-tests'
 import {
   type Log,

@@ -7,7 +7,7 @@
  * Invariant: the records of the result are the records of the batches, one after the other.
  */
 import { asBuffer, assert, ByteWriter, readInt64 } from '#system'
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 
 import {
   ATTRIBUTES_AT,

@@ -15,13 +15,12 @@ test('a request groups partitions by topic and carries batches as they are', () 
       { topic: 'a', partition: 2, batch: batch('six') },
     ],
   })
-  const bytes = [
-    ...[2, 119, 0xff, 0xff, 0, 0, 1, 2, 3],
-    // Topic a: two partitions.
-    ...[2, 97, 3, 0, 0, 0, 1, 4, ...batch('one'), 0, 0, 0, 0, 2, 4, ...batch('six'), 0, 0],
-    ...[2, 98, 2, 0, 0, 0, 0, 4, ...batch('two'), 0, 0],
-    0,
-  ]
+  const head = [2, 119, 0xff, 0xff, 0, 0, 1, 2]
+  const one = [0, 0, 0, 1, 4, ...batch('one'), 0]
+  const six = [0, 0, 0, 2, 4, ...batch('six'), 0]
+  const two = [0, 0, 0, 0, 4, ...batch('two'), 0]
+  // Counts and lengths are one more than they are; every level ends in its tags, of which there are none.
+  const bytes = [...head, 2 + 1, 2, 97, 2 + 1, ...one, ...six, 0, 2, 98, 1 + 1, ...two, 0, 0]
   expect([...buffer]).toEqual(bytes)
 })
 

@@ -159,10 +159,10 @@ describe.skipIf(kafka === undefined)('appends to brokers that die', () => {
       try {
         const sender = new Sender(rig.faulty, { appendTimeoutMs: 60_000 })
         let count = 0
-        let isOver = false
+        const ended = new AbortController()
         const load = (async () => {
           const unsettled = new Set<Promise<unknown>>()
-          while (!isOver) {
+          while (!ended.signal.aborted) {
             const appended = sender.append(appendOf(rig.at(count % 3), [`${count}`]))
             count += 1
             unsettled.add(appended)
@@ -171,14 +171,15 @@ describe.skipIf(kafka === undefined)('appends to brokers that die', () => {
           }
           await Promise.all(unsettled)
         })()
+        const isBeyond = (number: number): boolean => count >= number
         for (const id of cluster.brokerIds.slice(0, 2)) {
-          const before = count
+          const enough = count + 300
           await cluster.kill(id)
           // Somebody else leads now: acknowledged appends say so.
-          while (count < before + 300) await Bun.sleep(50)
+          while (!isBeyond(enough)) await Bun.sleep(50)
           await cluster.start(id)
         }
-        isOver = true
+        ended.abort()
         await load
         for (const partition of [0, 1, 2]) {
           const values = await rig.values(partition)
