@@ -232,6 +232,11 @@ class BrokerCluster implements Cluster {
     for (const topic of topics) {
       const known = this.#metadata.topic(topic)
       if (known !== undefined) counts.set(topic, known.partitions.length)
+      const refusal = this.#metadata.refusal(topic)
+      // Whoever may not see it must not take it for missing.
+      if (refusal !== undefined && !isUnknownTopic(refusal)) {
+        throw kafkaError(refusal, `looking up ${topic}`)
+      }
     }
     return counts
   }

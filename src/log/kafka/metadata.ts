@@ -97,5 +97,11 @@ export class Metadata {
 
 /** The code of a topic that is not there, as opposed to one that could not be looked up. */
 export function isUnknownTopic(code: number | undefined): boolean {
-  return code === CODE.unknownTopicOrPartition || code === CODE.unknownTopicId
+  const codes: readonly (number | undefined)[] = [
+    CODE.unknownTopicOrPartition,
+    CODE.unknownTopicId,
+    // No topic has a name that none may have.
+    CODE.invalidTopic,
+  ]
+  return codes.includes(code)
 }
