@@ -16,7 +16,7 @@ import type { ProducerIdentity } from './transaction-codec.ts'
 /** Small appends are joined up to this size: then copying them costs more than another request would. */
 const JOINED_BYTES_MAX = 65_536
 /** What a broker's socket takes in one request is 100 MiB, and a topic that takes more than this is nobody's. */
-export const REQUEST_BYTES_MAX = 67_108_864
+const REQUEST_BYTES_MAX = 67_108_864
 const SEQUENCES = 2 ** 31
 
 export interface Entry {

@@ -108,7 +108,7 @@ export class TransactionalProducer {
         if (!(failure instanceof LogError)) throw failure
         error = failure
         mayHaveEnded = true
-        if (!this.isVersion2) return { kind: 'unknown', error }
+        if (!this.isVersion2 || error.code === 'LOG_CLOSED') return { kind: 'unknown', error }
       }
       const backoffMs = jitteredBackoffMs(random, attempt, BACKOFF)
       if (clock.elapsedMs() + backoffMs >= deadlineMs) return { kind: 'unknown', error }
