@@ -4,7 +4,7 @@
  * Invariant: bytes that are not ours, or newer, decode to nothing told, never to an error: a stranger must not stop a group.
  *
  * A member:     {"version":1,"instance":"i1","active":["0_0"],"positions":{"0_0":120},"endpoint":"http://h:1","rejoins":0}
- * Its answer:   {"version":1,"active":["0_0"],"standby":["0_1"],"owners":{"0_0":"http://h:1"}}
+ * Its answer:   {"version":1,"active":["0_0"],"standby":["0_1"],"warmUp":[],"owners":{"0_0":"http://h:1"}}
  */
 import { Buffer } from 'node:buffer'
 
@@ -25,6 +25,8 @@ export interface MemberData {
 export interface AssignedTasks {
   readonly active: readonly string[]
   readonly standby: readonly string[]
+  /** Those of the standbys that are to move here once their state is: it joins again when it has caught up. */
+  readonly warmUp: readonly string[]
   /** Where queries for a task go, for every task whose owner has an endpoint. */
   readonly owners: Readonly<Record<string, string>>
 }
@@ -36,7 +38,7 @@ export const NOTHING_TOLD: MemberData = {
   endpoint: undefined,
   rejoins: 0,
 }
-export const NOTHING_ASSIGNED: AssignedTasks = { active: [], standby: [], owners: {} }
+export const NOTHING_ASSIGNED: AssignedTasks = { active: [], standby: [], warmUp: [], owners: {} }
 
 export function encodeMemberData(data: MemberData): Uint8Array {
   return Buffer.from(JSON.stringify({ version: VERSION, ...data }))
@@ -65,6 +67,7 @@ export function decodeAssignedTasks(bytes: Uint8Array): AssignedTasks {
   return {
     active: texts(data['active']),
     standby: texts(data['standby']),
+    warmUp: texts(data['warmUp']),
     owners: entries(data['owners'], (value) => typeof value === 'string'),
   }
 }

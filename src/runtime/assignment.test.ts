@@ -8,47 +8,9 @@ import {
   encodeMemberData,
   NOTHING_ASSIGNED,
   NOTHING_TOLD,
-  type AssignedTasks,
 } from './assignment-data.ts'
-import { assignTasks, taskShapes, type Member, type TaskShape } from './assignment.ts'
-
-function shapes(stateful: number, stateless: number): readonly TaskShape[] {
-  const shape = (subTopology: number, partition: number): TaskShape => ({
-    taskId: `${subTopology}_${partition}`,
-    subTopology,
-    stateful: subTopology === 0,
-    followable: subTopology === 0,
-    inputs: [{ topic: `input-${subTopology}`, partition }],
-  })
-  return [
-    ...Array.from({ length: stateful }, (_, partition) => shape(0, partition)),
-    ...Array.from({ length: stateless }, (_, partition) => shape(1, partition)),
-  ]
-}
-
-function member(memberId: string, told: Partial<Member> = {}): Member {
-  return { ...NOTHING_TOLD, memberId, instance: memberId, ...told }
-}
-
-function activeOf(assigned: ReadonlyMap<string, AssignedTasks>, memberId: string): string[] {
-  return [...(assigned.get(memberId)?.active ?? [])].sort()
-}
-
-/** What a member says at its next join when it runs what it was given. */
-function afterwards(
-  members: readonly Member[],
-  assigned: ReadonlyMap<string, AssignedTasks>,
-): readonly Member[] {
-  return members.map((before) => {
-    const given = assigned.get(before.memberId)
-    const active = given?.active ?? []
-    const positions = Object.fromEntries([
-      ...active.map((taskId) => [taskId, 100] as const),
-      ...(given?.standby ?? []).map((taskId) => [taskId, 90] as const),
-    ])
-    return { ...before, active, positions }
-  })
-}
+import { assignTasks, taskShapes } from './assignment.ts'
+import { activeOf, afterwards, member, shapes, spreadOf } from './test-helpers/groups.ts'
 
 const groups = fc.record({
   stateful: fc.nat(12),
@@ -71,8 +33,6 @@ const groups = fc.record({
   ),
   standbys: fc.nat(2),
 })
-
-const spreadOf = (counts: readonly number[]): number => Math.max(...counts) - Math.min(...counts)
 
 describe('assignment', () => {
   test('every task is active exactly once, and loads differ by at most one', () => {
@@ -200,7 +160,8 @@ describe('user data', () => {
       rejoins: 2,
     }
     expect(decodeMemberData(encodeMemberData(told))).toEqual(told)
-    const given = { active: ['0_0'], standby: ['0_1'], owners: { '0_0': 'http://h' } }
+    const owners = { '0_0': 'http://h' }
+    const given = { active: ['0_0'], standby: ['0_1'], warmUp: ['0_1'], owners }
     expect(decodeAssignedTasks(encodeAssignedTasks(given))).toEqual(given)
   })
 

@@ -5,8 +5,11 @@
  * n mod m of them one more. Within its quota a member keeps what it runs; what is left goes to whoever has the freshest copy
  * of its state and room for it, else to the least loaded. Standbys go to other instances, freshest copy first.
  *
- * Invariant: every task is active exactly once; loads differ by at most one, of stateful tasks and of all; the same members
- * with what they were given are given the same again.
+ * A task whose state would have to be restored where it is to go stays where a fresh copy is, beyond the quotas if need be, and
+ * its state is built up there first: a warm-up, after which the member joins again (KIP-441).
+ *
+ * Invariant: every task is active exactly once, and never far behind a fresher copy; once nothing has to be warmed up loads
+ * differ by at most one, of stateful tasks and of all; the same members with what they were given are given the same again.
  */
 import type { Assignor, MemberAssignment, TopicPartition } from '#log'
 import { assert } from '#system'
@@ -36,7 +39,16 @@ export interface Member extends MemberData {
 
 export interface AssignmentOptions {
   readonly standbys: number
+  /** A copy that is at most so far behind the freshest is good enough to run from. */
+  readonly lagRecordsMax?: number
+  /** So many tasks at a time are warmed up by one member. */
+  readonly warmUpsMax?: number
 }
+
+/** Kafka Streams' `acceptable.recovery.lag`. */
+export const DEFAULT_LAG_RECORDS_MAX = 10_000
+/** Kafka Streams' `max.warmup.replicas`, which is of all members together. */
+const DEFAULT_WARM_UPS_MAX = 2
 
 /** Every task there is, in order of sub-topology and partition. */
 export function taskShapes(topology: Topology, counts: PartitionCounts): readonly TaskShape[] {
@@ -82,11 +94,14 @@ export function createAssignor(topology: Topology, options: AssignmentOptions): 
 export function assignTasks(
   tasks: readonly TaskShape[],
   members: readonly Member[],
-  { standbys }: AssignmentOptions,
+  options: AssignmentOptions,
 ): ReadonlyMap<string, AssignedTasks> {
+  const { standbys, lagRecordsMax = DEFAULT_LAG_RECORDS_MAX } = options
+  const { warmUpsMax = DEFAULT_WARM_UPS_MAX } = options
+  const copies = new Copies(members, lagRecordsMax)
   const seats = [...members]
     .sort((a, b) => (a.memberId < b.memberId ? -1 : 1))
-    .map((member) => new Seat(member))
+    .map((member) => new Seat(member, copies))
   if (seats.length === 0) return new Map()
   spread(
     tasks.filter(({ stateful }) => stateful),
@@ -96,14 +111,42 @@ export function assignTasks(
     tasks.filter(({ stateful }) => !stateful),
     seats,
   )
+  for (const task of tasks) if (task.followable) warmUpFirst(task, seats, warmUpsMax)
   for (const task of tasks) if (task.followable) addStandbys(task, seats, standbys)
   const owners = ownersOf(seats)
   return new Map(
-    seats.map(({ member, active, standby }) => [
+    seats.map(({ member, active, standby, warmUp }) => [
       member.memberId,
-      { active: active.map(({ taskId }) => taskId), standby, owners },
+      { active: active.map(({ taskId }) => taskId), standby, warmUp, owners },
     ]),
   )
+}
+
+/** How far the copies of each task's state are: of an instance, whose members share a folder, and the furthest of all. */
+class Copies {
+  readonly #lagRecordsMax: number
+  readonly #furthest = new Map<string, number>()
+
+  constructor(members: readonly Member[], lagRecordsMax: number) {
+    this.#lagRecordsMax = lagRecordsMax
+    for (const { instance, positions } of members) {
+      for (const [taskId, position] of Object.entries(positions)) {
+        for (const key of [taskId, `${taskId} ${instance}`]) {
+          this.#furthest.set(key, Math.max(this.#furthest.get(key) ?? -1, position))
+        }
+      }
+    }
+  }
+
+  positionAt(instance: string, taskId: string): number {
+    return this.#furthest.get(`${taskId} ${instance}`) ?? -1
+  }
+
+  /** Nobody has a copy that is much further. */
+  isFreshAt(instance: string, taskId: string): boolean {
+    const furthest = this.#furthest.get(taskId) ?? -1
+    return furthest - this.positionAt(instance, taskId) <= this.#lagRecordsMax
+  }
 }
 
 /** A member while tasks are dealt out. */
@@ -112,14 +155,21 @@ class Seat {
   readonly runsNow: ReadonlySet<string>
   readonly active: TaskShape[] = []
   readonly standby: string[] = []
+  readonly warmUp: string[] = []
+  readonly #copies: Copies
 
-  constructor(member: Member) {
+  constructor(member: Member, copies: Copies) {
     this.member = member
     this.runsNow = new Set(member.active)
+    this.#copies = copies
   }
 
   freshness(taskId: string): number {
-    return this.member.positions[taskId] ?? -1
+    return this.#copies.positionAt(this.member.instance, taskId)
+  }
+
+  isFresh(taskId: string): boolean {
+    return this.#copies.isFreshAt(this.member.instance, taskId)
   }
 
   ofSubTopology(subTopology: number): number {
@@ -143,7 +193,10 @@ function spread(tasks: readonly TaskShape[], seats: readonly Seat[]): void {
   }
 
   const left = tasks.filter((task) => {
-    const holder = seats.find((seat) => seat.runsNow.has(task.taskId) && hasRoom(seat))
+    const { taskId } = task
+    const holder = seats.find(
+      (seat) => seat.runsNow.has(taskId) && hasRoom(seat) && seat.isFresh(taskId),
+    )
     if (holder !== undefined) give(task, holder)
     return holder === undefined
   })
@@ -162,10 +215,35 @@ function compareForActive(task: TaskShape, a: Seat, b: Seat): number {
   )
 }
 
+/** Leaves the task with a fresh copy of its state until its new owner has one. */
+function warmUpFirst(task: TaskShape, seats: readonly Seat[], warmUpsMax: number): void {
+  const { taskId } = task
+  const target = seats.find(({ active }) => active.includes(task))
+  assert(target !== undefined, 'moves are looked at when every task has an owner')
+  if (target.isFresh(taskId)) return
+  const fresh = seats.filter((seat) => seat.isFresh(taskId))
+  const keeper = best(
+    fresh,
+    (a, b) =>
+      Number(b.runsNow.has(taskId)) - Number(a.runsNow.has(taskId)) ||
+      b.freshness(taskId) - a.freshness(taskId) ||
+      a.active.length - b.active.length,
+  )
+  assert(keeper !== undefined, 'the furthest copy is with somebody')
+  target.active.splice(target.active.indexOf(task), 1)
+  keeper.active.push(task)
+  if (target.warmUp.length >= warmUpsMax) return
+  target.warmUp.push(taskId)
+  target.standby.push(taskId)
+}
+
 function addStandbys(task: TaskShape, seats: readonly Seat[], count: number): void {
   const owner = seats.find(({ active }) => active.includes(task))
   assert(owner !== undefined, 'standbys are chosen when every task has an owner')
+  const { taskId } = task
   const taken = new Set([owner.member.instance])
+  // A warm-up comes on top, but not twice to one folder.
+  for (const { member, standby } of seats) if (standby.includes(taskId)) taken.add(member.instance)
   for (let left = count; left > 0; left -= 1) {
     const free = seats.filter(({ member }) => !taken.has(member.instance))
     const seat = best(

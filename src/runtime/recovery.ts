@@ -82,6 +82,10 @@ export class Recovery {
     return this.#restored + (this.#restorer?.records ?? 0)
   }
 
+  get lagRecords(): number {
+    return this.#restorer?.lagRecords ?? Number.POSITIVE_INFINITY
+  }
+
   metrics(): readonly RestoreMetrics[] {
     return this.#restorer?.metrics() ?? []
   }

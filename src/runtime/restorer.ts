@@ -110,6 +110,18 @@ export class Restorer {
     return [...this.#stores.values()].reduce((sum, { records }) => sum + records, 0)
   }
 
+  /** What is on the log and not in the stores; Infinity until that is known. */
+  get lagRecords(): number {
+    let lag = 0
+    for (const { goal } of this.#stores.values()) {
+      const { changelog, position } = goal.store
+      const end = changelog && this.#reader.progress(changelog)?.highWatermark
+      if (end === undefined || end < 0) return Number.POSITIVE_INFINITY
+      lag += Math.max(0, end - Math.max(position, goal.from))
+    }
+    return lag
+  }
+
   metrics(): readonly RestoreMetrics[] {
     const nowMs = this.#machine.clock.elapsedMs()
     return [...this.#stores.values()].map((progress) => metricsOf(progress, this.#options, nowMs))

@@ -16,6 +16,7 @@ import {
   type Random,
 } from '#system'
 import type { Topology } from '#topology'
+import { DEFAULT_LAG_RECORDS_MAX } from './assignment.ts'
 import { DEFAULT_TASK_OPTIONS, type ErrorPolicy } from './task-options.ts'
 
 /** Where another thread finds the topology: closures do not cross threads, so it imports the module. */
@@ -80,6 +81,11 @@ export interface StreamsLimits {
   readonly cacheBytesMax: number
   /** Rows that a restore applies at a time, if that is fewer than the backend likes. */
   readonly restoreBatchRows: number
+  /**
+   * A copy of a task's state that is at most so many records behind the freshest is good enough to run from; whoever has less
+   * builds it up before the task moves to it. Kafka Streams' `acceptable.recovery.lag`.
+   */
+  readonly acceptableLagRecords: number
   /** How long waiting for a topic, a lock or the log backs off at most. */
   readonly backoffMsMax: number
 }
@@ -94,6 +100,7 @@ export const DEFAULT_LIMITS: StreamsLimits = {
   layerBytesMax: DEFAULT_TASK_OPTIONS.layerBytesMax,
   cacheBytesMax: 32 * 1024 * 1024,
   restoreBatchRows: 100_000,
+  acceptableLagRecords: DEFAULT_LAG_RECORDS_MAX,
   backoffMsMax: 2_000,
 }
 

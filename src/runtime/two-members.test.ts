@@ -141,6 +141,32 @@ describe('two members of one group', () => {
     expect(second.worker.tasks.restoredRecords).toBe(followed)
   })
 
+  test('a member without state builds it up while the other goes on, and only then takes its share', async () => {
+    const cluster = await countingCluster()
+    const options = { ...LIMITS, limits: { ...LIMITS.limits, acceptableLagRecords: 4 } }
+    const first = cluster.start(options)
+    await cluster.until(() => first.state === 'running', 'running')
+    for (let round = 0; round < 10; round += 1) {
+      await appendRounds(cluster, 1)
+      await cluster.caughtUp()
+    }
+    const second = cluster.start(options)
+    await cluster.until(() => second.worker.tasks.assigned.warmUp.length === 2, 'warming up')
+    expect(first.tasks.length).toBe(4)
+    expect(second.tasks).toEqual([])
+    await appendRounds(cluster, 1)
+    await cluster.until(() => second.tasks.length === 2, 'moved')
+    const warmedUp = second.worker.tasks.restoredRecords
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    expect([...first.tasks, ...second.tasks].sort()).toEqual(['0_0', '0_1', '0_2', '0_3'])
+    expect(second.worker.tasks.assigned.warmUp).toEqual([])
+    // Everything was restored before the move, but what was written meanwhile.
+    expect(warmedUp).toBeGreaterThan(0)
+    expect(second.worker.tasks.restoredRecords - warmedUp).toBeLessThanOrEqual(10)
+    await expectCounted(cluster, 12)
+  })
+
   test('a static member that comes back elsewhere joins a second time, so that the others learn where it answers', async () => {
     const cluster = await countingCluster()
     const other = cluster.start({ endpoint: 'http://other' })

@@ -12,7 +12,6 @@ import {
   LogError,
   type Assignment,
   type FetchProgress,
-  type GroupMember,
   type LogReader,
   type LogWriter,
   type MembershipEvent,
@@ -20,12 +19,9 @@ import {
 } from '#log'
 import { StateError } from '#state'
 import { assert } from '#system'
-import { encodeMemberData } from './assignment-data.ts'
-import { createAssignor } from './assignment.ts'
 import { CarefulTasks } from './careful-tasks.ts'
 import { CommitCycle } from './commit-cycle.ts'
 import { Committer } from './committer.ts'
-import { inputTopicsOf } from './internal-names.ts'
 import { failInput } from './input-failure.ts'
 import { InputFlow } from './input-flow.ts'
 import { isPermanent, mayHeal } from './retry.ts'
@@ -33,6 +29,7 @@ import { Slicer } from './slicer.ts'
 import { TaskError } from './task-error.ts'
 import { TaskSet } from './task-set.ts'
 import { WorkerCounters } from './worker-counters.ts'
+import { WorkerPlace } from './worker-place.ts'
 import { WorkerRetries } from './worker-retries.ts'
 import type { WorkerSetup } from './worker-setup.ts'
 
@@ -51,10 +48,9 @@ export class TaskWorker {
   readonly #retries: WorkerRetries
   readonly #careful = new CarefulTasks()
   #writer: LogWriter | undefined
-  #member: GroupMember | undefined
+  readonly #place: WorkerPlace
   #assignment: Assignment | undefined
   #leave = false
-  #rejoins = 0
   #state: 'rebalancing' | 'running' = 'rebalancing'
 
   constructor(setup: WorkerSetup) {
@@ -77,6 +73,7 @@ export class TaskWorker {
       carefulTasks: this.#careful,
       wake,
     })
+    this.#place = new WorkerPlace(setup, this.tasks, wake)
     this.#flow = new InputFlow(this.#reader, setup.limits)
     const progressOf = (input: TopicPartition): FetchProgress | undefined =>
       this.#flow.progress(input)
@@ -108,7 +105,7 @@ export class TaskWorker {
   async run(): Promise<void> {
     try {
       await this.#newWriter()
-      await this.#join()
+      await this.#place.join(this.#retries)
       while (!this.#stop.signal.aborted) await this.#turn()
       this.tasks.returnFromIdle()
       await this.#drain()
@@ -125,7 +122,7 @@ export class TaskWorker {
   }
 
   async #turn(): Promise<void> {
-    const event = this.#member?.take()
+    const event = this.#place.take()
     if (event !== undefined) {
       await this.#onMembership(event)
       return
@@ -136,7 +133,7 @@ export class TaskWorker {
       await this.#recover(failure.cause)
       return
     }
-    if (this.#isOwner() && this.tasks.startReady()) this.#readOn()
+    if (this.#place.holds(this.#assignment) && this.tasks.startReady()) this.#readOn()
     this.#report()
     await this.#fetch()
     await this.#work()
@@ -227,42 +224,7 @@ export class TaskWorker {
     return this.#careful.mayFind(error, this.tasks.running)
   }
 
-  /** R3 (e): the member holds what we took from it, in the same generation; else an event is on its way. */
-  #isOwner(): boolean {
-    const held = this.#member?.assignment
-    return held !== undefined && held.generation === this.#assignment?.generation
-  }
-
   // -------------------------------------------------------------- membership
-
-  async #join(): Promise<void> {
-    const { setup } = this
-    const { log, topology, limits } = setup
-    const topics = topology.subTopologies.flatMap((sub) => inputTopicsOf(topology, sub))
-    const member = await this.#retries.forLog(() =>
-      log.join({
-        groupId: topology.applicationId,
-        ...(setup.memberInstanceId !== undefined && { instanceId: setup.memberInstanceId }),
-        topics: [...new Set(topics)],
-        userData: () => this.#userData(),
-        assignor: createAssignor(topology, { standbys: setup.standbys }),
-        sessionTimeoutMs: limits.sessionTimeoutMs,
-        rebalanceTimeoutMs: limits.rebalanceTimeoutMs,
-      }),
-    )
-    this.#member = member
-    member?.onEvent(() => this.#reader.wake())
-  }
-
-  #userData(): Uint8Array {
-    return encodeMemberData({
-      instance: this.setup.instanceId,
-      active: [...this.tasks.running.keys()],
-      positions: { ...this.setup.heldBefore(), ...this.tasks.positions() },
-      endpoint: this.setup.endpoint,
-      rejoins: this.#rejoins,
-    })
-  }
 
   async #onMembership(event: MembershipEvent): Promise<void> {
     switch (event.kind) {
@@ -297,7 +259,7 @@ export class TaskWorker {
     this.#assignment = assignment
     await this.tasks.adopt(assignment)
     this.#readOn()
-    if (this.#rejoins === 0 && this.#isMistaken()) this.#rejoin()
+    this.#place.onAssigned()
     machine.observer({
       kind: 'rebalance',
       applicationId: topology.applicationId,
@@ -307,23 +269,11 @@ export class TaskWorker {
     this.setup.remember(this.tasks.positions())
   }
 
-  /**
-   * A static member that comes back within its session is given what it had, and the leader never hears what has changed since:
-   * where it answers, or that its state is gone while others have copies. Asked once; a sticky assignor gives the same again.
-   */
-  #isMistaken(): boolean {
-    const { endpoint, standbys, memberInstanceId } = this.setup
-    if (memberInstanceId === undefined) return false
-    const { active, owners } = this.tasks.assigned
-    if (active.some((taskId) => owners[taskId] !== endpoint)) return true
-    const held = this.setup.heldBefore()
-    return standbys > 0 && active.some((taskId) => held[taskId] === undefined)
-  }
-
   /** Expelled: what is in flight ends as the log says, and everything is dropped without a commit. */
   async #onLost(rejoining: boolean, error: unknown): Promise<void> {
     this.#assignment = undefined
     this.#changeState('rebalancing')
+    this.setup.remember(this.tasks.positions())
     await this.#dropTasks('nothing', error)
     if (rejoining) return
     const { applicationId } = this.setup.topology
@@ -344,13 +294,8 @@ export class TaskWorker {
     if (isFenced) this.#assignment = undefined
     await this.#dropTasks(isFenced ? 'nothing' : 'assignment', cause)
     await this.#retries.beforeRecovery(this.counters.commits)
-    if (isFenced) this.#rejoin()
+    if (isFenced) this.#place.rejoin()
     else this.tasks.recoverAll()
-  }
-
-  #rejoin(): void {
-    this.#rejoins += 1
-    this.#member?.rejoin()
   }
 
   async #dropTasks(keep: 'assignment' | 'nothing', cause: unknown): Promise<void> {
@@ -377,12 +322,15 @@ export class TaskWorker {
 
   #report(): void {
     const isRunning = this.#assignment !== undefined && this.tasks.isSettled
+    if (isRunning) this.#place.look()
     this.#changeState(isRunning ? 'running' : 'rebalancing')
   }
 
   #changeState(state: 'rebalancing' | 'running'): void {
     if (state === this.#state) return
     this.#state = state
+    // A process that is killed later is known to have them.
+    if (state === 'running') this.setup.remember(this.tasks.positions())
     this.setup.onState(state)
   }
 
@@ -391,9 +339,7 @@ export class TaskWorker {
     await this.#commits.settle()
     this.setup.remember(this.tasks.positions())
     await this.tasks.close()
-    // A dynamic member has no place that could be kept for it.
-    const leave = this.#leave || this.setup.memberInstanceId === undefined
-    await this.#member?.close({ leave }).catch(() => {})
+    await this.#place.close(this.#leave)
     await this.#reader.close().catch(() => {})
     await this.#writer?.close().catch(() => {})
   }
