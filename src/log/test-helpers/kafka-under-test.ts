@@ -6,15 +6,21 @@
 import { systemClock as clock, systemRandom as random } from '#system'
 
 import { openKafkaLog } from '../kafka-log.ts'
+import { openCluster } from '../kafka/cluster.ts'
 import { kafkaOptions } from '../kafka/kafka-url.ts'
 import { fresh, type LogUnderTest } from '../log.contract/harness.ts'
 import { appendOf, readPartition } from '../log.contract/records.ts'
 import type { Log, LogWriter, TopicPartition } from '../log.ts'
+import { moveLeader } from './move-leader.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 
-export async function kafkaUnderTest(bootstrap: string): Promise<LogUnderTest> {
+/** With more than one broker, leaders can be made to move. */
+export async function kafkaUnderTest(
+  bootstrap: string,
+  { brokers = 1 }: { readonly brokers?: number } = {},
+): Promise<LogUnderTest> {
   const url = `kafka://${bootstrap}`
   const options = await kafkaOptions(url)
   const log = await openKafkaLog(options, { clock, random })
@@ -28,6 +34,12 @@ export async function kafkaUnderTest(bootstrap: string): Promise<LogUnderTest> {
       return again
     },
     settleMaintenance: () => settle(log),
+    ...(brokers > 1 && {
+      async startLeaderEpoch(place: TopicPartition) {
+        const cluster = await openCluster(options, { clock, random })
+        await moveLeader(cluster, place).finally(() => cluster.close())
+      },
+    }),
     async dispose() {
       for (const each of opened) await each.close()
     },
