@@ -23,7 +23,7 @@ const RANKS: readonly (readonly [prefix: string, rank: number])[] = [
   ['src/cli/', 5],
   ['src/campus/', 6],
   ['examples/', 6],
-  ['bench/', 7],
+  ['bench/', 8],
   ['scripts/', 7],
 ]
 

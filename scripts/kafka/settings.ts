@@ -1,5 +1,6 @@
 /**
- * The `server.properties` of a combined broker and controller, made for tests: quick groups, small internal topics, prompt cleaning.
+ * The `server.properties` of a combined broker and controller, made for tests: quick groups, small internal topics,
+ * prompt cleaning.
  *
  * Invariant: pure text from its input; what durability asks for (replication, min ISR, acks) is as in production.
  */
@@ -12,12 +13,15 @@ export interface BrokerPlan {
   /** Identifies the data folder within the quorum. */
   readonly directoryId: string
   readonly ports: Readonly<Partial<Record<Listener, number>>>
+  /** What clients of the PROXIED listener are told. */
+  readonly proxyPort?: number
 }
 
 export interface ClusterPlan {
   readonly clusterId: string
   readonly sasl: boolean
   readonly tls: boolean
+  readonly proxied?: boolean
   readonly brokers: readonly BrokerPlan[]
   /** Broker settings that replace the ones below. */
   readonly settings: Readonly<Record<string, string>>
@@ -55,6 +59,7 @@ export function serverProperties(
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     listeners: each((name) => `${name}://${HOST}:${broker.ports[name]}`),
+    ...advertised(broker, listeners),
     'listener.security.protocol.map': each((name) => `${name}:${LISTENER_KINDS[name].protocol}`),
 
     'default.replication.factor': replicas,
@@ -93,4 +98,18 @@ export function serverProperties(
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
+}
+
+/** Needed only where an address is not the one that the broker listens on. */
+function advertised(
+  { ports, proxyPort }: BrokerPlan,
+  listeners: readonly Listener[],
+): Record<string, string> {
+  if (proxyPort === undefined) return {}
+  const port = (name: Listener): number | undefined =>
+    name === 'PROXIED' ? proxyPort : ports[name]
+  const names = listeners.filter((name) => name !== 'CONTROLLER')
+  return {
+    'advertised.listeners': names.map((name) => `${name}://${HOST}:${port(name)}`).join(','),
+  }
 }

@@ -53,7 +53,8 @@ export { KAFKA_FAILPOINTS } from './kafka/transactions.ts'
 
 /** What brokers are set to. */
 const DEFAULT_REPLICATION = -1
-const TRANSACTION_TIMEOUT_MS = 60_000
+/** A transaction whose process has died holds up every reader for so long, and for the broker's next check (R23). */
+const TRANSACTION_TIMEOUT_MS = 20_000
 
 export interface KafkaSurroundings {
   readonly clock: Clock

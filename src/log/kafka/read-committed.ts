@@ -1,17 +1,18 @@
 /**
  * What a reader may see of the batches in one answer about one partition.
  *
- * Control batches are nobody's to see. A read-committed reader does not see transactions that end aborted either: the broker lists,
- * for the offsets of this answer, their producers and first offsets. In offset order, a producer is aborted from such a first
- * offset on to the abort marker in the log; then it may commit, and abort again:
+ * Control batches are nobody's to see. A read-committed reader does not see transactions that end aborted either: the
+ * broker lists, for the offsets of this answer, their producers and first offsets. In offset order, a producer is aborted
+ * from such a first offset on to the abort marker in the log; then it may commit, and abort again:
  *
  *     offsets            10  11  12  13  14  15  16  17       listed: (A, 10) (A, 15)
  *     producer and kind  A   B   A   A✗  A   A✓  …            10 and 12 are dropped up to the marker at 13, which ends it
  *
- * The marker may be missing from this answer, and one producer may be listed several times; so the state is made anew for each answer.
+ * The marker may be missing from this answer, and one producer may be listed several times; so the state is made anew for
+ * each answer.
  *
- * Invariant: every batch passed over is behind `position`, in order, whole, of right checksum; each is either given out or control,
- * aborted, or wholly below where the reader began.
+ * Invariant: every batch passed over is behind `position`, in order, whole, of right checksum; each is either given out or
+ * control, aborted, or wholly below where the reader began.
  */
 import { asBuffer, readInt64 } from '#system'
 import type { Buffer } from 'node:buffer'
