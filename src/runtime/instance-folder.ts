@@ -3,9 +3,10 @@
  *
  * The lowest free number is taken. A folder is held by a database in it that is open in exclusive locking mode: the operating
  * system lets go of that lock when the process dies, however it dies. The applications of one process share its folder, each
- * once, so that an application finds its state again after a restart, whatever the order in which they start.
+ * once, so that an application finds its state again after a restart, whatever the order in which they start. A folder is of one
+ * log: on another log the same program starts anew elsewhere, and finds its state again when it comes back.
  *
- * Invariant: two processes never hold one folder, and one id never belongs to two folders.
+ * Invariant: two processes never hold one folder, one id never belongs to two folders, and no folder to two logs.
  */
 import type { Database } from 'bun:sqlite'
 import { mkdirSync, realpathSync } from 'node:fs'
@@ -14,6 +15,11 @@ import { LogError } from '#log'
 import { assert, type Random } from '#system'
 
 const FOLDERS_MAX = 1_000
+
+export interface StatePlace {
+  readonly stateDir: string
+  readonly logId: string
+}
 
 export interface InstanceFolder {
   readonly path: string
@@ -29,6 +35,7 @@ interface Held {
   readonly path: string
   readonly database: Database
   readonly instanceId: string
+  readonly logId: string
   readonly applications: Set<string>
 }
 
@@ -36,7 +43,7 @@ interface Held {
 const heldByThisProcess = new Map<string, Held>()
 
 export async function takeInstanceFolder(
-  stateDir: string,
+  { stateDir, logId }: StatePlace,
   applicationId: string,
   random: Random,
 ): Promise<InstanceFolder> {
@@ -47,8 +54,8 @@ export async function takeInstanceFolder(
   for (let number = 0; number < FOLDERS_MAX; number += 1) {
     const path = join(root, String(number))
     const held =
-      heldByThisProcess.get(path) ?? lock(path, random, (file) => new sqlite.Database(file))
-    if (held === undefined || held.applications.has(applicationId)) continue
+      heldByThisProcess.get(path) ?? lock(path, logId, random, (file) => new sqlite.Database(file))
+    if (held?.logId !== logId || held.applications.has(applicationId)) continue
     heldByThisProcess.set(path, held)
     held.applications.add(applicationId)
     return folderOf(held, applicationId)
@@ -56,8 +63,13 @@ export async function takeInstanceFolder(
   throw new LogError('LOG_REFUSED', `all ${FOLDERS_MAX} folders below ${root} are taken`)
 }
 
-/** Undefined: another process has it. */
-function lock(path: string, random: Random, open: (file: string) => Database): Held | undefined {
+/** Undefined: another process has it, or it is of another log. */
+function lock(
+  path: string,
+  logId: string,
+  random: Random,
+  open: (file: string) => Database,
+): Held | undefined {
   mkdirSync(path, { recursive: true })
   const database = open(join(path, 'instance.db'))
   try {
@@ -65,16 +77,24 @@ function lock(path: string, random: Random, open: (file: string) => Database): H
     database.run('PRAGMA busy_timeout = 0')
     database.run('BEGIN IMMEDIATE')
     database.run('CREATE TABLE IF NOT EXISTS instance (id TEXT NOT NULL)')
+    database.run('CREATE TABLE IF NOT EXISTS log (id TEXT NOT NULL)')
     database.run(
       'CREATE TABLE IF NOT EXISTS held (application TEXT PRIMARY KEY, positions TEXT NOT NULL)',
     )
+    const log = textOf(database.query('SELECT id AS text FROM log').get())
+    if (log === undefined) database.run('INSERT INTO log VALUES (?)', [logId])
+    const isOfAnotherLog = log !== undefined && log !== logId
     const found = textOf(database.query('SELECT id AS text FROM instance').get())
     const instanceId = found ?? random.uuid()
     if (found === undefined) database.run('INSERT INTO instance VALUES (?)', [instanceId])
     // A write, so that the lock is exclusive from here on even if nothing above wrote.
     database.run('PRAGMA user_version = 1')
     database.run('COMMIT')
-    return { path, database, instanceId, applications: new Set() }
+    if (isOfAnotherLog) {
+      database.close()
+      return undefined
+    }
+    return { path, database, instanceId, logId, applications: new Set() }
   } catch (error) {
     database.close()
     if (isBusy(error)) return undefined

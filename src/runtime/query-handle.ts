@@ -209,6 +209,7 @@ function answerOf<T>(replies: readonly StoreReply[], value: T): Answer<T> {
       string,
       number
     >,
+    tasks: replies.map(({ taskId }) => taskId),
     lagRecords: replies.reduce((sum, { lagRecords }) => sum + lagRecords, 0),
     stale: replies.some(({ stale }) => stale),
   }

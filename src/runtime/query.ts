@@ -30,6 +30,8 @@ export interface QueryOptions {
 export interface Answer<T> {
   readonly value: T
   readonly positions: Readonly<Record<string, number>>
+  /** Who answered: with `localOnly` perhaps not all of the store's tasks. */
+  readonly tasks: readonly string[]
   /** Input records that the answering tasks have not applied yet. */
   readonly lagRecords: number
   /** True where a standby or a restoring store answered. */

@@ -190,7 +190,11 @@ export class Streams {
     this.#changeState('rebalancing')
     if (stateDir !== undefined) {
       const { random } = this.#machine
-      this.#folder = await takeInstanceFolder(stateDir, topology.applicationId, random)
+      this.#folder = await takeInstanceFolder(
+        { stateDir, logId: log.id },
+        topology.applicationId,
+        random,
+      )
     }
     this.#topics = await prepareTopics(log, topology, createTopics)
     const told = writeTopologyRecord(log, topology, this.#machine.clock)
