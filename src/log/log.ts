@@ -290,7 +290,10 @@ export function partitionKey({ topic, partition }: TopicPartition): string {
 export type LogErrorCode =
   /** Damaged bytes at a topic, partition and offset. Restore the file from a copy, or skip with `deleteRecords`. */
   | 'LOG_CORRUPT'
-  /** The file is not a Millrace log, is newer, or cannot be written. Choose another path, or upgrade. */
+  /**
+   * The file is not a Millrace log, is newer, or cannot be written: choose another path, or upgrade. Or a cluster refuses who
+   * comes: wrong credentials, an unknown authority, a right that is missing. The message says which.
+   */
   | 'LOG_REFUSED'
   /** Storage or connection failed. Free space, mend the disk or network; the operation may be tried again. */
   | 'LOG_UNAVAILABLE'
