@@ -206,18 +206,28 @@ describe('seal', () => {
     store.put('a', '1', 1)
     store.put('b', '2', 2)
     store.put('a', '3', 3)
-    store.put('c', null, 4)
     const { changelog, changes } = store.seal()
     expect(changelog.map(readable)).toEqual([
       ['b', '2', 2],
       ['a', '3', 3],
-      ['c', null, 4],
     ])
     expect(changes.map(({ value }) => value?.toHex())).toEqual([
       '000000000000000232',
       '000000000000000333',
-      undefined,
     ])
+  })
+
+  test('a delete goes out if there was something, not for a key that came and went in between (X2)', async () => {
+    const backend = await openMemory()
+    const store = open(backend)
+    store.put('there', '1', 1)
+    await commit(store, backend)
+    store.put('there', null, 2)
+    store.put('in between', '2', 3)
+    store.put('in between', null, 4)
+    const { changelog, changes } = store.seal()
+    expect(changelog.map(readable)).toEqual([['there', null, 2]])
+    expect(changes.map(({ value }) => value)).toEqual([null])
   })
 
   test('logEvery: every put in put order, each with its own time', async () => {

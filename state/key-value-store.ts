@@ -18,7 +18,7 @@ import type {
   TimedValue,
 } from './task-store.ts'
 import { TwoGenerationCache } from './two-generation-cache.ts'
-import { Layers, WriteBuffer, type Written } from './write-buffer.ts'
+import { type DirtyEntry, Layers, WriteBuffer, type Written } from './write-buffer.ts'
 
 export interface KeyValueWriteBufferOptions<K, V> extends CacheLimits {
   readonly name: string
@@ -42,6 +42,7 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
   readonly #format: RowFormat<K, V>
   readonly #logged: boolean
   readonly #ordered: boolean
+  readonly #logEvery: boolean
   readonly #layers: Layers<K, V> = new Layers(0)
   readonly #buffer: WriteBuffer<K, V>
   /** `value: null` is known to be absent. */
@@ -57,7 +58,8 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
     this.#format = new RowFormat(options.name, options.key, options.value, options.timestamped)
     this.#logged = options.logged
     this.#ordered = options.ordered === true
-    this.#buffer = new WriteBuffer(options.logEvery && options.logged)
+    this.#logEvery = options.logEvery && options.logged
+    this.#buffer = new WriteBuffer(this.#logEvery)
     this.#cacheLimits = options
     this.#cache = new TwoGenerationCache(this.#rowBytes.entriesWithin(options))
     this.#sortedOpen = new SortedDirty(this.#format)
@@ -110,7 +112,7 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
   }
 
   seal(): SealedWrites {
-    const puts = this.#buffer.seal()
+    const puts = this.#withoutVainDeletes(this.#buffer.seal())
     const encoded = encodeWrites(puts, this.#format, {
       windowed: false,
       logged: this.#logged,
@@ -118,6 +120,15 @@ export class KeyValueWriteBuffer<K, V> implements KeyValueTaskStore<K, V> {
     })
     this.#rowBytes.add(puts.length, encoded.bytes)
     return encoded
+  }
+
+  /** A key that neither had a value nor has one needs no tombstone (X2). */
+  #withoutVainDeletes(puts: readonly DirtyEntry<K, V>[]): readonly DirtyEntry<K, V>[] {
+    if (this.#logEvery || !puts.some(({ written }) => written.value === null)) return puts
+    return puts.filter(({ mapKey, key, written }) => {
+      if (written.value !== null) return true
+      return (this.#cache.get(mapKey) ?? this.#fetch(mapKey, key)).value !== null
+    })
   }
 
   release(): void {
