@@ -30,6 +30,11 @@ export interface GeneratedBuilderOptions extends BuilderOptions {
   readonly names: 'generated'
   /** Refuses, when built, stores and internal topics whose names were drawn (NAME_REQUIRED). */
   readonly ensureExplicitNames?: boolean
+  /**
+   * Kafka Streams' record cache, which it has unless `statestore.cache.max.bytes` is 0: stored tables forward their changes per
+   * commit, but for those whose `materialized` says `caching: false`.
+   */
+  readonly caching?: boolean
   /** The application's default serdes; string and JSON unless told. */
   readonly key?: Serde<unknown>
   readonly value?: Serde<unknown>
@@ -103,6 +108,7 @@ function createBuilder(
     generatesNames: isGenerated,
     ensuresExplicitNames: isGenerated && options.ensureExplicitNames === true,
     compatibility: options.compatibility,
+    caching: isGenerated && options.caching === true,
     key: (isGenerated ? options.key : undefined) ?? string(),
     value: (isGenerated ? options.value : undefined) ?? json(),
   }

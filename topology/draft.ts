@@ -31,6 +31,8 @@ export interface DraftOptions {
   /** Refuses generated names of stores and topics when the topology is built. */
   readonly ensuresExplicitNames: boolean
   readonly compatibility: 'kafka-streams' | undefined
+  /** Stored tables emit per commit unless they say otherwise. */
+  readonly caching: boolean
   readonly key: AnySerde
   readonly value: AnySerde
 }

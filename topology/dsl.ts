@@ -36,9 +36,17 @@ export interface SinkOptions<K, V> {
   readonly headers?: (value: V, key: K) => readonly HeaderText[]
 }
 
-/** When a windowed result is forwarded: at each update, or once, when its window can no longer change. */
+/**
+ * When a table's changes are forwarded: at each update, or `per-commit`, at most one a key and commit, from the value before
+ * it to the last one in it. Then what comes out depends on when commits were, which the journal says; a replay reads it.
+ */
 export interface EmitOption {
-  readonly emit?: 'each-update' | 'on-close'
+  readonly emit?: 'each-update' | 'per-commit'
+}
+
+/** A windowed result can also be forwarded once, when its window can no longer change. */
+export interface WindowEmitOption {
+  readonly emit?: 'each-update' | 'per-commit' | 'on-close'
 }
 
 export type SuppressOptions =
@@ -150,7 +158,7 @@ export interface KStream<in out K, in out V> extends Rekeyed<K, V> {
   /** Reads the stream as the changes of a table: the latest value of each key, null deletes it. */
   toTable(
     name: string,
-    ...options: Options<StoreSettings & ValueOption<Exclude<V, null>>>
+    ...options: Options<StoreSettings & EmitOption & ValueOption<Exclude<V, null>>>
   ): StoredKTable<K, Exclude<V, null>>
 
   /** Looks the table up as it is when the stream's record is processed; no match, no result. */
@@ -164,17 +172,17 @@ export interface KStream<in out K, in out V> extends Rekeyed<K, V> {
 
 /** Records that have been put together by key. A store of values that JSON would not give back needs `{ value: … }`. */
 export interface KGroupedStream<in out K, in out V> {
-  count(name: string, options?: StoreSettings): StoredKTable<K, number, never>
+  count(name: string, options?: StoreSettings & EmitOption): StoredKTable<K, number, never>
   reduce(
     name: string,
     add: (aggregate: V, value: V, key: K) => V,
-    ...options: Options<StoreSettings & ValueOption<V>>
+    ...options: Options<StoreSettings & EmitOption & ValueOption<V>>
   ): StoredKTable<K, V, never>
   aggregate<A>(
     name: string,
     initial: () => A,
     add: (aggregate: A, value: V, key: K) => A,
-    ...options: Options<StoreSettings & ValueOption<A>>
+    ...options: Options<StoreSettings & EmitOption & ValueOption<A>>
   ): StoredKTable<K, A, never>
   windowedBy(windows: TimeWindowsSpec): TimeWindowedKStream<K, V>
 }
@@ -182,18 +190,18 @@ export interface KGroupedStream<in out K, in out V> {
 export interface TimeWindowedKStream<in out K, in out V> {
   count(
     name: string,
-    options?: StoreSettings & EmitOption,
+    options?: StoreSettings & WindowEmitOption,
   ): StoredKTable<Windowed<K>, number, never>
   reduce(
     name: string,
     add: (aggregate: V, value: V, key: K) => V,
-    ...options: Options<StoreSettings & EmitOption & ValueOption<V>>
+    ...options: Options<StoreSettings & WindowEmitOption & ValueOption<V>>
   ): StoredKTable<Windowed<K>, V, never>
   aggregate<A>(
     name: string,
     initial: () => A,
     add: (aggregate: A, value: V, key: K) => A,
-    ...options: Options<StoreSettings & EmitOption & ValueOption<A>>
+    ...options: Options<StoreSettings & WindowEmitOption & ValueOption<A>>
   ): StoredKTable<Windowed<K>, A, never>
 }
 

@@ -276,6 +276,7 @@ describe('aggregations', () => {
     refuses(() => {
       // @ts-expect-error a store is named first
       orderStream().groupByKey().count()
+      orderStream().groupByKey().count('orders', { emit: 'per-commit' })
       // @ts-expect-error nothing closes without windows
       orderStream().groupByKey().count('orders', { emit: 'on-close' })
     })
@@ -359,6 +360,8 @@ describe('aggregations', () => {
   test('windowedBy: the key is windowed', () => {
     const windows = orderStream().groupByKey().windowedBy(minute)
     const table = windows.count('per-minute', { emit: 'on-close' })
+    const held = windows.count('per-minute-held', { emit: 'per-commit' })
+    expectTypeOf(held).toEqualTypeOf<typeof table>()
     expectTypeOf(table).toEqualTypeOf<StoredKTable<Windowed<string>, number, never>>()
     const last = windows.reduce('last', (_, value) => value)
     expectTypeOf(last).toEqualTypeOf<StoredKTable<Windowed<string>, Order, never>>()

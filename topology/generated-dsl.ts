@@ -5,7 +5,7 @@
  * Invariant: each option stands for one Java call: `node` for `Named.as`, `grouped` for `Grouped.as`, `materialized` for a
  * `Materialized` (`{}`: one without a name, which still uses up a number), `store` for one with a name and nothing else.
  */
-import type { EmitOption, SinkOptions, SuppressOptions } from './dsl.ts'
+import type { SinkOptions, SuppressOptions, WindowEmitOption } from './dsl.ts'
 import type { TimeWindowsSpec } from './node.ts'
 import type { ProcessorInstance } from './processor.ts'
 import type { Serde } from './serde.ts'
@@ -21,6 +21,8 @@ export interface Materialized<K, V> extends StoreSettings {
   readonly name?: string
   readonly key?: Serde<K>
   readonly value?: Serde<V>
+  /** False: its changes are forwarded one by one, also where the builder says `caching`. */
+  readonly caching?: boolean
 }
 
 export interface MaterializedOption<K, V> extends NodeOption {
@@ -134,15 +136,17 @@ export interface GeneratedKGroupedStream<in out K, in out V> {
 }
 
 export interface GeneratedTimeWindowedKStream<in out K, in out V> {
-  count(options?: MaterializedOption<K, number> & EmitOption): GeneratedKTable<Windowed<K>, number>
+  count(
+    options?: MaterializedOption<K, number> & WindowEmitOption,
+  ): GeneratedKTable<Windowed<K>, number>
   reduce(
     add: (aggregate: V, value: V, key: K) => V,
-    options?: MaterializedOption<K, V> & EmitOption,
+    options?: MaterializedOption<K, V> & WindowEmitOption,
   ): GeneratedKTable<Windowed<K>, V>
   aggregate<A>(
     initial: () => A,
     add: (aggregate: A, value: V, key: K) => A,
-    options?: MaterializedOption<K, A> & EmitOption,
+    options?: MaterializedOption<K, A> & WindowEmitOption,
   ): GeneratedKTable<Windowed<K>, A>
 }
 

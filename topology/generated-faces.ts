@@ -4,7 +4,7 @@
  * Invariant: numbers are drawn in the order in which Kafka Streams draws them (semantics 1.3 to 1.5).
  */
 import { count, reduce } from './adders.ts'
-import type { EmitOption, SuppressOptions } from './dsl.ts'
+import type { SuppressOptions, WindowEmitOption } from './dsl.ts'
 import type { Faces } from './faces.ts'
 import { GroupedDraft } from './grouped-draft.ts'
 import { PREFIX } from './names.ts'
@@ -14,7 +14,7 @@ import { useStore } from './process-stores.ts'
 import type { UserProcessor } from './processor.ts'
 import type { RepartitionSettings } from './repartition-draft.ts'
 import type { Serde } from './serde.ts'
-import type { StoreSettings } from './store-specs.ts'
+import type { CachedSettings, StoreSettings } from './store-specs.ts'
 import { type StreamDraft, streamOf } from './stream-draft.ts'
 import { type NodeOption, StreamFace } from './stream-face.ts'
 import type { DerivedSettings } from './table-draft.ts'
@@ -27,7 +27,7 @@ interface Typed {
   readonly value?: AnySerde
 }
 interface MaterializedOption extends NodeOption {
-  readonly materialized?: StoreSettings & Typed & { readonly name?: string }
+  readonly materialized?: CachedSettings & Typed & { readonly name?: string }
   readonly store?: string
 }
 interface ProcessOption extends NodeOption {
@@ -150,18 +150,18 @@ export class GeneratedGrouped {
     return this.#faces.grouped(this.#draft, windows)
   }
 
-  count(options: MaterializedOption & EmitOption = {}): object {
+  count(options: MaterializedOption & WindowEmitOption = {}): object {
     return this.#table(PREFIX.aggregate, count, options, long() as Serde<unknown>, true)
   }
 
-  reduce(add: Adder['add'], options: MaterializedOption & EmitOption = {}): object {
+  reduce(add: Adder['add'], options: MaterializedOption & WindowEmitOption = {}): object {
     return this.#table(PREFIX.reduce, reduce(add), options, this.#draft.stream.valueSerde, false)
   }
 
   aggregate(
     initial: () => unknown,
     add: Adder['add'],
-    options: MaterializedOption & EmitOption = {},
+    options: MaterializedOption & WindowEmitOption = {},
   ): object {
     const { value } = this.#draft.stream.draft.options
     return this.#table(PREFIX.aggregate, { initial, add }, options, value, false)
@@ -170,7 +170,7 @@ export class GeneratedGrouped {
   #table(
     prefix: typeof PREFIX.aggregate | typeof PREFIX.reduce,
     adder: Adder,
-    options: MaterializedOption & EmitOption,
+    options: MaterializedOption & WindowEmitOption,
     value: AnySerde,
     isCount: boolean,
   ): object {

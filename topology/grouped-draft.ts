@@ -5,7 +5,7 @@
  */
 import { PREFIX } from './names.ts'
 import type { Adder, AnySerde, StoreSpec, TimeWindowsSpec } from './node.ts'
-import { type StoreSettings, tableStore, windowStore } from './store-specs.ts'
+import { type CachedSettings, emitOf, tableStore, windowStore } from './store-specs.ts'
 import type { StreamDraft } from './stream-draft.ts'
 import { TableDraft } from './table-draft.ts'
 import { TopologyError } from './topology.ts'
@@ -19,8 +19,12 @@ export interface AggregateSettings {
   readonly key?: AnySerde | undefined
   readonly value: AnySerde
   readonly windows?: TimeWindowsSpec | undefined
-  readonly emit?: 'each-update' | 'on-close' | undefined
-  readonly settings?: StoreSettings | undefined
+  readonly emit?: 'each-update' | 'per-commit' | 'on-close' | undefined
+  readonly settings?: CachedSettings | undefined
+}
+
+function perCommit(emit: AggregateSettings['emit']): 'per-commit' | undefined {
+  return emit === 'per-commit' ? emit : undefined
 }
 
 export class GroupedDraft {
@@ -44,6 +48,7 @@ export class GroupedDraft {
     const storeName = draft.names.store(prefix, store)
     const name = draft.names.node(prefix, node)
     const onClose = emit === 'on-close'
+    const held = emit === undefined ? emitOf(draft, settings) : perCommit(emit)
     const typed = { key: key ?? this.stream.keySerde, value }
     const spec: StoreSpec =
       windows === undefined
@@ -57,6 +62,7 @@ export class GroupedDraft {
       value,
       store: storeName,
       isKept: true,
+      emit: held,
     })
     draft.addStore(spec, table)
     draft.reachStore(storeName, stream.facts.sources)
@@ -66,10 +72,10 @@ export class GroupedDraft {
       above: parents,
       ...(windows && { windowGraceMs: windows.graceMs }),
       build: () => {
-        const { stores, sendsOldValues } = table.kept()
-        const common = { name, parents, stores, store: storeName, adder, sendsOldValues }
+        const common = { name, parents, adder, ...table.kept(), store: storeName }
         if (windows === undefined) return { kind: 'aggregate', ...common }
-        return { kind: 'window-aggregate', ...common, windows, emit: emit ?? 'each-update' }
+        const windowEmit = onClose ? emit : (held ?? 'each-update')
+        return { kind: 'window-aggregate', ...common, windows, emit: windowEmit }
       },
     })
     return table

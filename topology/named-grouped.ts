@@ -4,7 +4,7 @@
  * Invariant: the table that comes out has the name that was given, and so has its store.
  */
 import { count, reduce } from './adders.ts'
-import type { EmitOption } from './dsl.ts'
+import type { WindowEmitOption } from './dsl.ts'
 import type { Faces } from './faces.ts'
 import type { AggregateSettings, GroupedDraft } from './grouped-draft.ts'
 import { PREFIX } from './names.ts'
@@ -13,7 +13,7 @@ import { long } from './primitive-serdes.ts'
 import type { Serde } from './serde.ts'
 import type { StoreSettings } from './store-specs.ts'
 
-type Options = StoreSettings & EmitOption & { readonly value?: AnySerde }
+type Options = StoreSettings & WindowEmitOption & { readonly value?: AnySerde }
 
 export class NamedGrouped {
   readonly #draft: GroupedDraft

@@ -3,6 +3,7 @@
  *
  * Invariant: nothing is inserted that the program did not ask for by name.
  */
+import type { EmitOption } from './dsl.ts'
 import { GroupedDraft } from './grouped-draft.ts'
 import { legalName, PREFIX } from './names.ts'
 import type { AnySerde, Predicate, ValueMapper } from './node.ts'
@@ -85,9 +86,12 @@ export class NamedStream extends StreamFace {
     return this.faces.grouped(new GroupedDraft(repartitioned(rekeyed, name, options), undefined))
   }
 
-  toTable(store: string, options: StoreSettings & { readonly value?: AnySerde } = {}): object {
-    const { value, ...settings } = options
-    return this.faces.table(this.draft.toTable({ store, value, settings }))
+  toTable(
+    store: string,
+    options: StoreSettings & EmitOption & { readonly value?: AnySerde } = {},
+  ): object {
+    const { value, emit, ...settings } = options
+    return this.faces.table(this.draft.toTable({ store, value, emit, settings }))
   }
 
   join(table: TableFace, joiner: Joiner): object {

@@ -128,6 +128,13 @@ export interface Adder {
   readonly add: (aggregate: unknown, value: unknown, key: unknown) => unknown
 }
 
+/** A stored table's node: its changes wait for the commit where it says so. */
+interface TableNode {
+  readonly sendsOldValues: boolean
+  /** Undefined: each change is forwarded at once. */
+  readonly emit?: 'per-commit'
+}
+
 export type OperatorNode = NodeCommon &
   (
     | { readonly kind: 'filter'; readonly predicate: Predicate; readonly keep: boolean }
@@ -158,44 +165,39 @@ export type OperatorNode = NodeCommon &
         readonly hasDefault: boolean
       }
     /** Source table: keeps the latest value per key in `store` (or passes changes on when it has none). */
-    | {
+    | (TableNode & {
         readonly kind: 'table-source'
         readonly store: string | undefined
-        readonly sendsOldValues: boolean
-      }
+      })
     /** A stream read as a table. */
-    | {
+    | (TableNode & {
         readonly kind: 'to-table'
         readonly store: string | undefined
-        readonly sendsOldValues: boolean
-      }
-    | {
+      })
+    | (TableNode & {
         readonly kind: 'table-filter'
         readonly predicate: Predicate
         readonly keep: boolean
         readonly store: string | undefined
-        readonly sendsOldValues: boolean
-      }
-    | {
+      })
+    | (TableNode & {
         readonly kind: 'table-map-values'
         readonly mapper: ValueMapper
         readonly store: string | undefined
-        readonly sendsOldValues: boolean
-      }
+      })
     | { readonly kind: 'to-stream' }
     /** Un-windowed count, reduce, aggregate. */
-    | {
+    | (TableNode & {
         readonly kind: 'aggregate'
         readonly store: string
         readonly adder: Adder
-        readonly sendsOldValues: boolean
-      }
+      })
     | {
         readonly kind: 'window-aggregate'
         readonly store: string
         readonly adder: Adder
         readonly windows: TimeWindowsSpec
-        readonly emit: 'each-update' | 'on-close'
+        readonly emit: 'each-update' | 'per-commit' | 'on-close'
         readonly sendsOldValues: boolean
       }
     | {

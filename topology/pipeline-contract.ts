@@ -70,6 +70,13 @@ export interface PipelineApi {
     record: DecodedRecord,
     place: { readonly partition: number; readonly offset: number; readonly headers: RecordHeaders },
   ): void
+  /**
+   * `emit: 'per-commit'`: sends what the record caches hold, before a seal, so that it is in the same commit. Time that is
+   * advanced sends it first by itself: what closes then must have seen it.
+   */
+  flush(): void
+  /** A flush would send something: a commit with one is named in the journal (R10). */
+  readonly holdsForwards: boolean
   /** A tick (R9): raises the stream time of every node that its sources reach to `timeMs`; what is now due closes. */
   tick(timeMs: number): void
   /** The minimum over upstream time records (R12) has risen: the time of nodes below a `slowest-upstream` source is now this. */

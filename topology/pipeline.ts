@@ -21,6 +21,7 @@ import type { Firing } from './punctuations.ts'
 import { RunContext } from './run-context.ts'
 import { PipelineSource } from './pipeline-source.ts'
 import { PipelineTime } from './pipeline-time.ts'
+import { RecordCaches } from './record-caches.ts'
 import { type TimeFlow, timeFlows } from './time-flow.ts'
 import { timeSenders } from './time-senders.ts'
 import { type SubTopology, type Topology, topicNameOnLog } from './topology.ts'
@@ -34,6 +35,7 @@ export class Pipeline implements PipelineApi {
   readonly #sources: ReadonlyMap<string, PipelineSource>
   readonly #processors: readonly Processor[]
   readonly #time: PipelineTime
+  readonly #caches: RecordCaches
   /** The source of the last record: most records come from the same topic as the one before. */
   #lastTopic = ''
   #lastSource: PipelineSource | undefined
@@ -41,7 +43,8 @@ export class Pipeline implements PipelineApi {
   constructor(topology: Topology, subTopology: SubTopology, environment: PipelineEnvironment) {
     this.#run = new RunContext(environment)
     const flows = timeFlows(subTopology)
-    const { made, wired } = wire(subTopology, this.#run, flows)
+    this.#caches = new RecordCaches(this.#run, subTopology)
+    const { made, wired } = wire(subTopology, this.#run, flows, this.#caches)
     // What only passes records on is its own child: each processor once, parents first.
     this.#processors = [...new Set(made.values())].reverse()
     this.#sources = sourcesByTopic(topology, subTopology, wired, environment)
@@ -81,12 +84,22 @@ export class Pipeline implements PipelineApi {
     return source
   }
 
+  get holdsForwards(): boolean {
+    return !this.#caches.isEmpty
+  }
+
+  flush(): void {
+    this.#caches.flush()
+  }
+
   tick(timeMs: number): void {
+    this.#caches.flush()
     this.#run.enterPunctuator(timeMs)
     this.#time.tick(timeMs)
   }
 
   advanceTime(source: string, timeMs: number): void {
+    this.#caches.flush()
     this.#run.enterPunctuator(timeMs)
     this.#time.advance(source, timeMs)
   }
@@ -164,6 +177,7 @@ function wire(
   subTopology: SubTopology,
   run: RunContext,
   flows: ReadonlyMap<string, TimeFlow>,
+  caches: RecordCaches,
 ): Wired {
   const { environment } = run
   const stores: ReadonlyMap<string, TaskStore> =
@@ -179,7 +193,7 @@ function wire(
     const childNames = childrenOf.get(node.name) ?? []
     const children = childNames.flatMap((name) => wired.get(name) ?? [])
     assert(children.length === childNames.length, `the children of ${node.name} come after it`)
-    const next = downstream(children)
+    const next = caches.inFrontOf(node, downstream(children))
     const processor = createProcessor(node, {
       run,
       subTopology,

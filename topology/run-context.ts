@@ -35,7 +35,12 @@ export class RunContext {
     })
   }
 
-  enterRecord(topic: string, partition: number, offset: number, headers: RecordHeaders): void {
+  enterRecord(
+    topic: string | null,
+    partition: number,
+    offset: number,
+    headers: RecordHeaders,
+  ): void {
     this.topic = topic
     this.partition = partition
     this.offset = offset

@@ -6,7 +6,7 @@
 import type { Draft } from './draft.ts'
 import { PREFIX } from './names.ts'
 import type { AnySerde, IdlePolicy, SourceNode } from './node.ts'
-import { type StoreSettings, tableStore } from './store-specs.ts'
+import { type CachedSettings, emitOf, tableStore } from './store-specs.ts'
 import { StreamDraft } from './stream-draft.ts'
 import { TableDraft } from './table-draft.ts'
 import { extractorOf, type Timestamps } from './timestamps.ts'
@@ -69,7 +69,7 @@ export class SourceDrafts {
     }: {
       readonly node?: string | undefined
       readonly store?: string | undefined
-      readonly settings?: StoreSettings | undefined
+      readonly settings?: CachedSettings | undefined
     },
   ): TableDraft {
     const draft = this.#draft
@@ -89,6 +89,7 @@ export class SourceDrafts {
       value,
       store: storeName,
       isKept: store !== undefined,
+      emit: emitOf(draft, settings),
     })
     const spec = tableStore(draft, storeName, reading, settings)
     draft.addStore(spec, table, () => table.isKept)

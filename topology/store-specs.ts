@@ -18,6 +18,17 @@ export interface StoreSettings {
   readonly retentionMs?: number | undefined
 }
 
+/** With what Kafka Streams says of its record cache. */
+export interface CachedSettings extends StoreSettings {
+  /** False: its changes go on one by one, whatever the builder says. */
+  readonly caching?: boolean | undefined
+}
+
+/** How a stored table forwards its changes where the program does not say. */
+export function emitOf(draft: Draft, { caching }: CachedSettings): 'per-commit' | undefined {
+  return draft.options.caching && caching !== false ? 'per-commit' : undefined
+}
+
 interface Typed {
   readonly key: AnySerde
   readonly value: AnySerde
@@ -47,8 +58,9 @@ function common(
   draft: Draft,
   name: string,
   { logged = true, backend = 'level' }: StoreSettings,
+  isCached: boolean = false,
 ): Pick<StoreSpec, 'name' | 'logged' | 'logEvery' | 'backend' | 'ordered'> {
-  const logEvery = draft.options.compatibility === 'kafka-streams'
+  const logEvery = draft.options.compatibility === 'kafka-streams' && !isCached
   return { name, logged, logEvery, backend, ordered: false }
 }
 
@@ -56,11 +68,11 @@ export function tableStore(
   draft: Draft,
   name: string,
   { key, value }: Typed,
-  settings: StoreSettings,
+  settings: CachedSettings,
 ): StoreSpec {
   return {
     kind: 'key-value',
-    ...common(draft, name, settings),
+    ...common(draft, name, settings, emitOf(draft, settings) !== undefined),
     changelogConfig: COMPACT,
     key: key.trusted,
     value: value.trusted,
@@ -74,14 +86,14 @@ export function windowStore(
   { key, value }: Typed,
   windows: TimeWindowsSpec,
   onClose: boolean,
-  settings: StoreSettings,
+  settings: CachedSettings,
 ): StoreSpec {
   const least = windows.sizeMs + windows.graceMs
   const { retentionMs = least } = settings
   wholeNumber(`retentionMs of ${name} (window size plus grace)`, retentionMs, least)
   return {
     kind: 'window',
-    ...common(draft, name, settings),
+    ...common(draft, name, settings, emitOf(draft, settings) !== undefined),
     changelogConfig: windowedChangelog(draft, retentionMs),
     key: key.trusted,
     value: value.trusted,
@@ -128,12 +140,13 @@ export function declaredStore(
 ): StoreSpec {
   const { name, key, value, ordered, options } = declaration
   const { logged, timestamped = false, backend = ordered ? 'sqlite' : 'level' } = options
+  const isCached = draft.options.caching && options.caching === true
   if (ordered && backend === 'level') {
     throw new TopologyError('OPTION_INVALID', `${name}: level keeps no order; sqlite and memory do`)
   }
   return {
     kind: 'key-value',
-    ...common(draft, name, { logged, backend }),
+    ...common(draft, name, { logged, backend }, isCached),
     ordered,
     changelogConfig: COMPACT,
     key: key.trusted,

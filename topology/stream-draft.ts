@@ -8,7 +8,13 @@ import { PREFIX, type Prefix } from './names.ts'
 import type { AnySerde, PairMapper, Predicate, SinkNode, ValueMapper } from './node.ts'
 import type { UserProcessor } from './processor.ts'
 import { addRepartition, type RepartitionSettings } from './repartition-draft.ts'
-import { dedupeStore, type StoreSettings, tableStore } from './store-specs.ts'
+import {
+  type CachedSettings,
+  dedupeStore,
+  emitOf,
+  type StoreSettings,
+  tableStore,
+} from './store-specs.ts'
 import { TableDraft } from './table-draft.ts'
 import { TopologyError } from './topology.ts'
 import { WindowedSerde } from './windowed-serde.ts'
@@ -187,9 +193,10 @@ export class StreamDraft {
   toTable(settings: {
     readonly node?: string | undefined
     readonly store?: string | undefined
-    readonly settings?: StoreSettings | undefined
+    readonly settings?: CachedSettings | undefined
     readonly key?: AnySerde | undefined
     readonly value?: AnySerde | undefined
+    readonly emit?: 'each-update' | 'per-commit' | undefined
   }): TableDraft {
     const { draft } = this
     const name = this.#named(PREFIX.toTable, settings.node)
@@ -200,7 +207,8 @@ export class StreamDraft {
     })
     const stream = typed.facts.rekeyed ? typed.repartition(name, {}) : typed
     const { keySerde: key, valueSerde: value } = stream
-    const spec = tableStore(draft, storeName, { key, value }, settings.settings ?? {})
+    const kept = settings.settings ?? {}
+    const spec = tableStore(draft, storeName, { key, value }, kept)
     const parents = [stream.facts.node]
     const table = new TableDraft(draft, {
       name,
@@ -209,6 +217,7 @@ export class StreamDraft {
       value,
       store: spec.name,
       isKept: settings.store !== undefined,
+      emit: settings.emit === 'per-commit' ? settings.emit : emitOf(draft, kept),
     })
     draft.addStore(spec, table, () => table.isKept)
     draft.reachStore(spec.name, stream.facts.sources)

@@ -6,7 +6,7 @@
 import type { Draft } from './draft.ts'
 import { PREFIX, type Prefix } from './names.ts'
 import type { AnySerde, OperatorNode, Predicate, ValueMapper } from './node.ts'
-import { type StoreSettings, suppressStore, tableStore } from './store-specs.ts'
+import { type CachedSettings, emitOf, suppressStore, tableStore } from './store-specs.ts'
 import { TopologyError } from './topology.ts'
 
 export interface TableFacts {
@@ -18,6 +18,8 @@ export interface TableFacts {
   readonly store: string | undefined
   /** Stored from the start: it was named, or is an aggregate. A source that is not is stored when something asks. */
   readonly isKept: boolean
+  /** Of its changes, where it is stored. */
+  readonly emit?: 'per-commit' | undefined
   /** What it is computed from, where it can be read through. */
   readonly parent?: TableDraft
   /** Reads also what is above it: a buffer knows only what waits in it. */
@@ -77,13 +79,15 @@ export class TableDraft {
     readonly store: string | undefined
     readonly stores: readonly string[]
     readonly sendsOldValues: boolean
+    readonly emit?: 'per-commit'
   } {
-    const { store } = this.facts
+    const { store, emit } = this.facts
     const isKept = store !== undefined && this.#isKept
     return {
       store: isKept ? store : undefined,
       stores: isKept ? [store] : [],
       sendsOldValues: this.#sendsOldValues,
+      ...(isKept && emit !== undefined && { emit }),
     }
   }
 
@@ -128,6 +132,7 @@ export class TableDraft {
       value: settings.value ?? value,
       store: settings.store,
       isKept,
+      emit: emitOf(draft, settings.settings ?? {}),
       parent: this,
     })
     if (settings.store !== undefined) {
@@ -209,7 +214,7 @@ export interface DerivedSettings {
   readonly store?: string | undefined
   readonly burnsStoreName?: boolean | undefined
   readonly value?: AnySerde | undefined
-  readonly settings?: StoreSettings | undefined
+  readonly settings?: CachedSettings | undefined
 }
 
 interface Derived {
@@ -218,4 +223,5 @@ interface Derived {
   readonly store: string | undefined
   readonly stores: readonly string[]
   readonly sendsOldValues: boolean
+  readonly emit?: 'per-commit'
 }

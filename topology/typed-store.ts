@@ -14,6 +14,8 @@ export interface StoreOptions {
   /** Keeps each value's time beside it, as the stores of tables do. */
   readonly timestamped?: boolean
   readonly backend?: 'level' | 'sqlite' | 'memory'
+  /** `withCachingEnabled`, for a builder with `caching`: the changelog gets a key's last put of each commit, not every one. */
+  readonly caching?: boolean
 }
 
 /** Also the typed handle for queries, by its name. */

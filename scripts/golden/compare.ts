@@ -15,6 +15,8 @@ export interface Observed {
   readonly stores: Readonly<Record<string, readonly Readonly<Record<string, unknown>>[]>>
   /** Grace of the windows whose results come on close, by store. */
   readonly graceOnClose: Readonly<Record<string, number>>
+  /** Retention of window stores behind a record cache. */
+  readonly cachedRetention: Readonly<Record<string, number>>
   readonly droppedRecords: number
   readonly error:
     { readonly phase: string; readonly step?: number; readonly message: string } | undefined
@@ -56,19 +58,30 @@ function* differences(scenario: Scenario, observed: Observed): Generator<Differe
   return undefined
 }
 
-/** Rows of windows that on-close has emitted are an artefact of the reference's retention: only open ones count. */
+/**
+ * Rows of windows that on-close has emitted are an artefact of the reference's retention: only open ones count. And where it has
+ * a cache, that shows windows which retention hides.
+ */
 function* storeRows(
   name: string,
   expected: readonly StoreRow[],
-  { stores, graceOnClose }: Observed,
+  { stores, graceOnClose, cachedRetention }: Observed,
 ): Generator<Difference> {
-  const [want, got] = [expected, stores[name] ?? []]
+  const got = stores[name] ?? []
+  const want = shownRows(expected, cachedRetention[name])
   const graceMs = graceOnClose[name]
   if (graceMs === undefined) return yield* part(`stores/${name}`, want, got)
   const times = [...want, ...got].map(({ timestamp }) => Number(timestamp))
   const closeMs = Math.max(...times) - graceMs
   const isOpen = ({ key }: StoreRow): boolean => (key as { end: number }).end > closeMs
   yield* part(`stores/${name}`, want.filter(isOpen), got.filter(isOpen))
+}
+
+function shownRows(rows: readonly StoreRow[], retentionMs?: number): readonly StoreRow[] {
+  if (retentionMs === undefined) return rows
+  const startOf = ({ key }: StoreRow): number => (key as { start: number }).start
+  const shownFromMs = Math.max(...rows.map(startOf)) - retentionMs + 1
+  return rows.filter((row) => startOf(row) >= shownFromMs)
 }
 
 /** Some drops differ between the reference's own stores, and either count is right. */

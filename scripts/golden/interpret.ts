@@ -53,7 +53,7 @@ interface Windows {
   readonly sizeMs: number
   readonly advanceMs?: number
   readonly graceMs: number
-  readonly emit: 'each-update' | 'on-close'
+  readonly emit?: 'on-close'
 }
 
 export interface Interpreted {
@@ -83,6 +83,7 @@ class Interpreter {
       names: 'generated',
       compatibility: 'kafka-streams',
       ensureExplicitNames: config['explicitNaming'] === true,
+      caching: Number(config['cacheMaxBytes'] ?? 0) > 0,
       key: serdeOf('string'),
       value: serdeOf('string'),
     })
@@ -315,19 +316,21 @@ class Interpreter {
   #onGrouped(op: Op, from: Extract<Built, { kind: 'grouped' }>): void {
     const { windows } = from
     if (op.op === 'windowedBy') {
-      const window = op['window'] as Omit<Windows, 'emit'>
-      return this.#keep(op.id, { ...from, windows: { ...window, emit: 'each-update' } })
+      return this.#keep(op.id, { ...from, windows: op['window'] as Windows })
     }
     if (op.op === 'emitStrategy') {
       if (windows === undefined) throw new functions.ScenarioFailure('emitStrategy needs windows')
-      const emit = op['strategy'] === 'onWindowClose' ? 'on-close' : 'each-update'
-      return this.#keep(op.id, { ...from, windows: { ...windows, emit } })
+      const isOnClose = op['strategy'] === 'onWindowClose'
+      return this.#keep(op.id, {
+        ...from,
+        windows: { ...windows, ...(isOnClose && { emit: 'on-close' as const }) },
+      })
     }
     const value = aggregateType(op, from.value)
     const key = windows === undefined ? from.key : { windowed: from.key, sizeMs: windows.sizeMs }
     const options = {
       ...materialized(op, { key: from.key, value }),
-      ...(windows === undefined ? {} : { emit: windows.emit }),
+      ...(windows?.emit && { emit: windows.emit }),
     }
     this.#keep(op.id, { kind: 'table', table: aggregateOn(op, from, value, options), key, value })
   }
@@ -342,6 +345,7 @@ class Interpreter {
       ordered: processor === undefined || needsRange(processor.fn),
       logged: op['logging'] !== false,
       backend: 'memory',
+      caching: op['caching'] === true,
     })
   }
 
@@ -367,7 +371,7 @@ function aggregateOn(
   op: Op,
   { grouped, windows }: Extract<Built, { kind: 'grouped' }>,
   value: ValueType,
-  options: ReturnType<typeof materialized> & { readonly emit?: Windows['emit'] },
+  options: ReturnType<typeof materialized> & Pick<Windows, 'emit'>,
 ): Table {
   const on =
     windows === undefined

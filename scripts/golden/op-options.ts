@@ -39,6 +39,7 @@ export function materialized(
         readonly logging?: boolean
         readonly retentionMs?: number
         readonly storeType?: string
+        readonly caching?: boolean
       }
     | undefined
   if (spec === undefined) return named(op)
@@ -48,6 +49,7 @@ export function materialized(
       ...(spec.name === undefined ? {} : { name: spec.name }),
       ...(spec.logging === undefined ? {} : { logged: spec.logging }),
       ...(spec.retentionMs === undefined ? {} : { retentionMs: spec.retentionMs }),
+      ...(spec.caching === undefined ? {} : { caching: spec.caching }),
       backend: 'memory' as const,
       key: serdeOf(key),
       value: serdeOf(value),

@@ -20,6 +20,7 @@ const NOTHING: Omit<Observed, 'error'> = {
   internalTopics: {},
   stores: {},
   graceOnClose: {},
+  cachedRetention: {},
   droppedRecords: 0,
 }
 
@@ -40,6 +41,7 @@ export async function run(scenario: Scenario): Promise<Observed> {
     internalTopicConfigs: configsOf(topology),
     stores: error === undefined && scenario.inputs.length > 0 ? storesOf(driver, topology) : {},
     graceOnClose: graceOnClose(topology),
+    cachedRetention: cachedRetention(topology),
     droppedRecords: driver.droppedRecords,
     error,
   }
@@ -213,6 +215,13 @@ function graceOnClose(topology: Topology): Record<string, number> {
     if (node.kind === 'window-aggregate' && node.emit === 'on-close')
       graces[node.store] = node.windows.graceMs
   return graces
+}
+
+function cachedRetention(topology: Topology): Record<string, number> {
+  const retentions: Record<string, number> = {}
+  for (const spec of topology.subTopologies.flatMap((sub) => sub.stores))
+    if (spec.kind === 'window' && !spec.logEvery) retentions[spec.name] = spec.retentionMs
+  return retentions
 }
 
 /** By key bytes, then start: the order of the vectors, whatever the store's own is. */

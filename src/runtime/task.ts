@@ -252,7 +252,7 @@ export class Task implements TaskApi {
     const ticker = this.#ticker
     if (ticker === undefined) return false
     ticker.observe(progressOf, this.#pipeline.streamTimeMs)
-    const isQuiet = ticker.isQuiet(elapsedMs, mayTick)
+    const isQuiet = !this.#pipeline.holdsForwards && ticker.isQuiet(elapsedMs, mayTick)
     if (this.#time.isDoubting && mayTrust()) {
       this.#runWhole(() => this.#time.trust())
       this.#journal.trust()
@@ -280,6 +280,10 @@ export class Task implements TaskApi {
     if (!this.#isDirty) return undefined
     assert(!this.#isSealed, `task ${this.taskId} has one sealed layer at a time`)
     for (const queue of this.#queues) queue.skipTo(progressOf(queue.input)?.position ?? 0)
+    if (this.#pipeline.holdsForwards) {
+      this.#runWhole(() => this.#pipeline.flush())
+      this.#journal.commit()
+    }
     const { applicationId, subTopology } = this.#setup.identity
     const journal = this.#journal.seal()
     if (journal !== undefined) {

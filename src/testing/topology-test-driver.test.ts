@@ -51,6 +51,26 @@ describe('TopologyTestDriver', () => {
     await driver.close()
   })
 
+  test('with emit per commit, what one record brings of a key comes out once (X1)', async () => {
+    const builder = new StreamsBuilder('app')
+    builder
+      .stream(words)
+      .flatMapValues((text) => text.split(' '))
+      .groupByKey()
+      .count('per-key', { emit: 'per-commit' })
+      .toStream()
+      .to(counts)
+    const driver = new TopologyTestDriver(builder.build())
+    const input = driver.createInputTopic(words)
+    await input.pipeInput('a', 'x y z', 1)
+    await input.pipeInput('a', 'x', 2)
+    expect(driver.createOutputTopic(counts).readKeyValuesToList()).toEqual([
+      ['a', 3],
+      ['a', 4],
+    ])
+    await driver.close()
+  })
+
   test('calls that are not awaited one by one take their turns', async () => {
     const { topology } = counting()
     const driver = new TopologyTestDriver(topology)

@@ -2,7 +2,7 @@
  * Count, reduce and aggregate of a key's records, without windows.
  *
  * Invariant: the store holds the fold of every record of a key that had a value; each update is forwarded, at the later of
- * the record's and the aggregate's time (R5).
+ * the record's and the aggregate's time (R5), or held back until the commit.
  */
 import type { KeyValueTaskStore } from '#state'
 import type { Adder } from '../node.ts'
@@ -14,6 +14,7 @@ export class Aggregate implements Processor {
   readonly name: string
   readonly #adder: Adder
   readonly #sendsOldValues: boolean
+  readonly #isHeld: boolean
   readonly #store: KeyValueTaskStore<unknown, unknown>
   readonly #run: RunContext
   readonly #next: Processor
@@ -22,6 +23,7 @@ export class Aggregate implements Processor {
     this.name = node.name
     this.#adder = node.adder
     this.#sendsOldValues = node.sendsOldValues
+    this.#isHeld = node.emit === 'per-commit'
     this.#store = keyValueStore(stores, node.store)
     this.#run = run
     this.#next = next
@@ -46,7 +48,10 @@ export class Aggregate implements Processor {
       aggregate = add(before, value, key) ?? null
     }
     // A deletion has no time of its own to keep: it carries the record's.
-    this.#store.put(key, aggregate, aggregate === null ? timestampMs : aggregateMs)
-    this.#next.process(key, aggregate, aggregateMs, this.#sendsOldValues ? before : null)
+    const storedMs = aggregate === null ? timestampMs : aggregateMs
+    this.#store.put(key, aggregate, storedMs)
+    // The record cache compares with what was stored, not with what an aggregate begins with.
+    if (this.#isHeld) this.#next.process(key, aggregate, storedMs, stored?.value ?? null)
+    else this.#next.process(key, aggregate, aggregateMs, this.#sendsOldValues ? before : null)
   }
 }

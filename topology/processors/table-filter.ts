@@ -15,6 +15,8 @@ export class TableFilter implements Processor {
   readonly #keep: boolean
   readonly #store: KeyValueTaskStore<unknown, unknown> | undefined
   readonly #sendsOldValues: boolean
+  /** Downstream asks for it, or the record cache. */
+  readonly #tellsOldValues: boolean
   readonly #next: Processor
 
   constructor(node: NodeOf<'table-filter'>, { stores, next }: Wiring) {
@@ -23,12 +25,13 @@ export class TableFilter implements Processor {
     this.#keep = node.keep
     this.#store = node.store === undefined ? undefined : keyValueStore(stores, node.store)
     this.#sendsOldValues = node.sendsOldValues
+    this.#tellsOldValues = node.sendsOldValues || node.emit === 'per-commit'
     this.#next = next
   }
 
   process(key: unknown, value: unknown, timestampMs: number, oldValue: unknown): void {
     const now = this.#passing(value, key)
-    const before = this.#sendsOldValues ? this.#before(oldValue, key) : null
+    const before = this.#tellsOldValues ? this.#before(oldValue, key) : null
     if (this.#sendsOldValues && now === null && before === null) return
     this.#store?.put(key, now, timestampMs)
     this.#next.process(key, now, timestampMs, before)

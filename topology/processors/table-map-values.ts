@@ -12,20 +12,21 @@ export class TableMapValues implements Processor {
   readonly name: string
   readonly #mapper: ValueMapper
   readonly #store: KeyValueTaskStore<unknown, unknown> | undefined
-  readonly #sendsOldValues: boolean
+  /** Downstream asks for it, or the record cache. */
+  readonly #tellsOldValues: boolean
   readonly #next: Processor
 
   constructor(node: NodeOf<'table-map-values'>, { stores, next }: Wiring) {
     this.name = node.name
     this.#mapper = node.mapper
     this.#store = node.store === undefined ? undefined : keyValueStore(stores, node.store)
-    this.#sendsOldValues = node.sendsOldValues
+    this.#tellsOldValues = node.sendsOldValues || node.emit === 'per-commit'
     this.#next = next
   }
 
   process(key: unknown, value: unknown, timestampMs: number, oldValue: unknown): void {
     const now = this.#mapped(value, key)
-    const before = this.#sendsOldValues ? this.#before(oldValue, key) : null
+    const before = this.#tellsOldValues ? this.#before(oldValue, key) : null
     this.#store?.put(key, now, timestampMs)
     this.#next.process(key, now, timestampMs, before)
   }

@@ -13,14 +13,15 @@ export class TableSource implements Processor {
   readonly name: string
   /** A table that nobody reads or asks old values of keeps none. */
   readonly #store: KeyValueTaskStore<unknown, unknown> | undefined
-  readonly #sendsOldValues: boolean
+  /** Downstream asks for it, or the record cache. */
+  readonly #tellsOldValues: boolean
   readonly #run: RunContext
   readonly #next: Processor
 
   constructor(node: NodeOf<'table-source'> | NodeOf<'to-table'>, { run, stores, next }: Wiring) {
     this.name = node.name
     this.#store = node.store === undefined ? undefined : keyValueStore(stores, node.store)
-    this.#sendsOldValues = node.sendsOldValues
+    this.#tellsOldValues = node.sendsOldValues || node.emit === 'per-commit'
     this.#run = run
     this.#next = next
   }
@@ -33,7 +34,7 @@ export class TableSource implements Processor {
     const store = this.#store
     let oldValue: unknown = null
     if (store !== undefined) {
-      if (this.#sendsOldValues) oldValue = store.get(key) ?? null
+      if (this.#tellsOldValues) oldValue = store.get(key) ?? null
       store.put(key, value, timestampMs)
     }
     this.#next.process(key, value, timestampMs, oldValue)

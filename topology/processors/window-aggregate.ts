@@ -1,6 +1,6 @@
 /**
- * Count, reduce and aggregate of a key's records in tumbling or hopping windows: forwards each update, or one result when a
- * window closes.
+ * Count, reduce and aggregate of a key's records in tumbling or hopping windows: forwards each update, the last one of
+ * each commit, or one result when a window closes.
  *
  * Invariant: a window [s, e) takes records while stream time is below e + grace (W2), and none after; what comes later is
  * reported, never lost in silence.
@@ -31,6 +31,7 @@ export class WindowAggregate implements Processor, TimeKeeper {
   readonly #advanceMs: number
   readonly #graceMs: number
   readonly #sendsOldValues: boolean
+  readonly #isHeld: boolean
   readonly #isTimeHeld: boolean
   readonly #store: WindowTaskStore<unknown, unknown>
   readonly #storeName: string
@@ -48,6 +49,7 @@ export class WindowAggregate implements Processor, TimeKeeper {
     this.#advanceMs = node.windows.advanceMs
     this.#graceMs = node.windows.graceMs
     this.#sendsOldValues = node.sendsOldValues
+    this.#isHeld = node.emit === 'per-commit'
     this.#isTimeHeld = wiring.isTimeHeld
     this.#store = windowStore(wiring.stores, node.store)
     this.#storeName = node.store
@@ -101,8 +103,13 @@ export class WindowAggregate implements Processor, TimeKeeper {
       return
     }
     const window = { startMs, endMs: startMs + this.#sizeMs }
-    const oldValue = this.#sendsOldValues ? before : null
-    this.#next.process({ key, window }, aggregate, aggregateMs, oldValue)
+    // The record cache compares with what was stored, not with what an aggregate begins with.
+    if (this.#isHeld)
+      this.#next.process({ key, window }, aggregate, storedMs, stored?.value ?? null)
+    else {
+      const oldValue = this.#sendsOldValues ? before : null
+      this.#next.process({ key, window }, aggregate, aggregateMs, oldValue)
+    }
   }
 
   #late(startMs: number, key: unknown, value: unknown): void {
