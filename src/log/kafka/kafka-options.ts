@@ -38,7 +38,7 @@ export interface KafkaSettings {
   readonly clientId?: string
   /** Copies of each partition of a topic that is created here; −1, unless said, is what the brokers are set to. */
   readonly replicationFactor?: number
-  /** A transaction open for longer is aborted by the brokers; 60 s unless said. */
+  /** A transaction open for longer is aborted by the brokers; 20 s unless said. */
   readonly transactionTimeoutMs?: number
 }
 
