@@ -7,14 +7,25 @@ interface ListenerKind {
   readonly protocol: 'PLAINTEXT' | 'SASL_PLAINTEXT' | 'SSL' | 'SASL_SSL'
   readonly sasl: boolean
   readonly tls: boolean
+  readonly proxied?: boolean
 }
 
-export const LISTENERS = ['PLAINTEXT', 'CONTROLLER', 'SASL', 'TLS', 'MTLS', 'SASL_TLS'] as const
+export const LISTENERS = [
+  'PLAINTEXT',
+  'CONTROLLER',
+  'PROXIED',
+  'SASL',
+  'TLS',
+  'MTLS',
+  'SASL_TLS',
+] as const
 export type Listener = (typeof LISTENERS)[number]
 
 export const LISTENER_KINDS: Readonly<Record<Listener, ListenerKind>> = {
   PLAINTEXT: { protocol: 'PLAINTEXT', sasl: false, tls: false },
   CONTROLLER: { protocol: 'PLAINTEXT', sasl: false, tls: false },
+  /** Where a proxy comes; whoever comes here is sent to the proxy's port from then on. */
+  PROXIED: { protocol: 'PLAINTEXT', sasl: false, tls: false, proxied: true },
   SASL: { protocol: 'SASL_PLAINTEXT', sasl: true, tls: false },
   TLS: { protocol: 'SSL', sasl: false, tls: true },
   /** Asks for a client certificate. */
@@ -25,9 +36,11 @@ export const LISTENER_KINDS: Readonly<Record<Listener, ListenerKind>> = {
 export function listenersOf(security: {
   readonly sasl: boolean
   readonly tls: boolean
+  readonly proxied?: boolean
 }): Listener[] {
   return LISTENERS.filter((name) => {
-    const { sasl, tls } = LISTENER_KINDS[name]
-    return (!sasl || security.sasl) && (!tls || security.tls)
+    const { sasl, tls, proxied = false } = LISTENER_KINDS[name]
+    const isAsked = (!sasl || security.sasl) && (!tls || security.tls)
+    return isAsked && (!proxied || security.proxied === true)
   })
 }

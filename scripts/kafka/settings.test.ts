@@ -50,3 +50,15 @@ test('listeners are there only when asked for, and every one has an address', ()
 test("a caller's setting replaces ours", () => {
   expect(properties(plan(1)).get('num.partitions')).toBe('7')
 })
+
+test('who comes by the proxied listener is sent to the proxy, and nobody else is', () => {
+  const [broker] = plan(1).brokers
+  if (broker === undefined) throw new Error('no broker')
+  const proxied = { ...broker, ports: { ...broker.ports, PROXIED: 1_900 }, proxyPort: 1_901 }
+  const settings = properties({ ...plan(1), proxied: true, brokers: [proxied] })
+  expect(settings.get('listeners')).toContain('PROXIED://127.0.0.1:1900')
+  expect(settings.get('advertised.listeners')).toBe(
+    'PLAINTEXT://127.0.0.1:1000,PROXIED://127.0.0.1:1901',
+  )
+  expect(properties(plan(1)).has('advertised.listeners')).toBe(false)
+})

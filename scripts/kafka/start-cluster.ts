@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly port?: number
   readonly sasl?: boolean
   readonly tls?: boolean
+  /** A listener whose clients are sent to the ports of a proxy: `cluster.proxied`, `proxy/proxy.ts`. */
+  readonly proxied?: boolean
   readonly heapMaxMb?: number
   /** Broker settings beside or instead of those of `settings.ts`. */
   readonly settings?: Readonly<Record<string, string>>
@@ -79,6 +81,15 @@ export class Cluster {
 
   get brokerIds(): number[] {
     return [...this.#brokers.keys()]
+  }
+
+  /** For each broker where a proxy has to listen, and where the broker then expects it; none unless `proxied`. */
+  get proxied(): readonly { readonly listen: number; readonly target: number }[] {
+    return this.#file.plan.brokers.flatMap(({ ports, proxyPort }) =>
+      ports.PROXIED === undefined || proxyPort === undefined
+        ? []
+        : [{ listen: proxyPort, target: ports.PROXIED }],
+    )
   }
 
   get certificates(): Certificates {
@@ -216,9 +227,9 @@ async function newFolder(given: string | undefined): Promise<string> {
 }
 
 async function makePlan(options: ClusterOptions): Promise<ClusterPlan> {
-  const { brokers: count = 1, sasl = false, tls = false } = options
-  const listeners = listenersOf({ sasl, tls })
-  const free = await freePorts(count * listeners.length, HOST)
+  const { brokers: count = 1, sasl = false, tls = false, proxied = false } = options
+  const listeners = listenersOf({ sasl, tls, proxied })
+  const free = await freePorts(count * (listeners.length + 1), HOST)
   const brokers: BrokerPlan[] = []
   for (let index = 0; index < count; index += 1) {
     const ports: Partial<Record<Listener, number>> = {}
@@ -228,9 +239,11 @@ async function makePlan(options: ClusterOptions): Promise<ClusterPlan> {
       if (fixed && !(await isFree(ports[listener], HOST)))
         throw new Error(`port ${ports[listener]} is in use; --port 0 takes a free one`)
     }
-    brokers.push({ id: index + 1, directoryId: uuid(), ports })
+    const proxyPort = proxied ? free.pop() : undefined
+    const plan = { id: index + 1, directoryId: uuid(), ports }
+    brokers.push(proxyPort === undefined ? plan : { ...plan, proxyPort })
   }
-  return { clusterId: uuid(), sasl, tls, brokers, settings: options.settings ?? {} }
+  return { clusterId: uuid(), sasl, tls, proxied, brokers, settings: options.settings ?? {} }
 }
 
 /** 16 bytes in Kafka's URL-safe base64; one that looks like an option would trouble its tools. */
