@@ -18,6 +18,7 @@ const RANKS: readonly (readonly [prefix: string, rank: number])[] = [
   ['src/runtime/', 2],
   ['src/observability/', 3],
   ['src/testing/', 3],
+  ['src/migration/', 3],
   ['src/http/', 4],
   ['src/index.ts', 5],
   ['src/cli/', 5],
@@ -119,6 +120,7 @@ const LIBRARY = [
   'src/runtime/',
   'src/observability/',
   'src/testing/',
+  'src/migration/',
   'src/http/',
 ]
 const LINES_MAX = 400

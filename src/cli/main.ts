@@ -1,13 +1,16 @@
 #!/usr/bin/env bun
 /**
- * The `millrace` command: looks into a log, beside a running application or without one.
+ * The `millrace` command: looks into a log, beside a running application or without one, and moves one to another.
  *
- * Invariant: a mistake of the caller is one line on stderr and exit code 2.
+ * Invariant: a mistake of the caller is one line on stderr and exit code 2; logs that should be the same and are not are 1.
  */
 import { Command, InvalidArgumentError, type CommanderError } from 'commander'
 import { LogError } from '#log'
+import { MigrationError } from '#migration'
+import { TaskError } from '#runtime'
 import { describe } from './describe.ts'
 import { lag } from './lag.ts'
+import { migrate, type MigrateFlags } from './migrate.ts'
 import { DEFAULT_LOG, UsageError, withLog } from './open.ts'
 import { read } from './read.ts'
 import { topics } from './topics.ts'
@@ -72,6 +75,18 @@ command('describe', 'print the topology an application runs')
     print(await withLog(log, (opened) => describe(opened, application))),
   )
 
+program
+  .command('migrate')
+  .description('move topics, records and committed offsets from one log to another')
+  .requiredOption('--from <url>', 'the log to read: sqlite:PATH or kafka://HOST:PORT')
+  .requiredOption('--to <url>', 'the log to write; groups must be empty on both')
+  .option('--topics <names>', 'only these, and the groups that need no others')
+  .option('--groups <ids>', 'only these groups; "" for none')
+  .option('--dry-run', 'show what would be done', false)
+  .option('--no-verify', 'do not compare every record afterwards')
+  .exitOverride()
+  .action((flags: MigrateFlags) => migrate(flags, print, process.env['MILLRACE_FAILPOINT']))
+
 try {
   await program.parseAsync()
 } catch (error) {
@@ -79,8 +94,13 @@ try {
   if (typeof commander.exitCode === 'number') {
     // Commander has already printed its line; help and version are no mistakes.
     process.exitCode = commander.exitCode === 0 ? 0 : 2
-  } else if (error instanceof UsageError || error instanceof LogError) {
+  } else if (error instanceof MigrationError && error.code === 'DIFFERS') {
     console.error(error.message)
+    process.exitCode = 1
+  } else if (
+    [UsageError, LogError, MigrationError, TaskError].some((kind) => error instanceof kind)
+  ) {
+    console.error((error as Error).message)
     process.exitCode = 2
   } else throw error
 }

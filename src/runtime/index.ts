@@ -20,7 +20,7 @@ export type {
   TopologySource,
 } from './streams-options.ts'
 export type { StreamsState } from './streams-state.ts'
-export { endpointOf, taskOwners, type TaskOwner } from './task-owners.ts'
+export { endpointOf, taskOf, taskOwners, type TaskOwner } from './task-owners.ts'
 export { takeInstanceFolder, type InstanceFolder } from './instance-folder.ts'
 export { TaskError, type RecordPlace, type TaskErrorCode } from './task-error.ts'
 export type { ErrorPolicy } from './task-options.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { Buffer } from 'node:buffer'
-import { decodeJournal, JournalWriter, type JournalEntry } from './journal.ts'
+import { decodeJournal, encodeJournal, JournalWriter, type JournalEntry } from './journal.ts'
 
 function journalOf(topics: readonly string[], positions: readonly number[]): JournalWriter {
   const journal = new JournalWriter(topics)
@@ -83,4 +83,22 @@ describe('the journal holds what is not in the data, and no more (R10)', () => {
       entries: [{ kind: 'doubt' }, { kind: 'trust' }],
     })
   })
+})
+
+test('what was decoded is encoded again to the same bytes, every kind of entry', () => {
+  const journal = journalOf(['a', 'b'], [2 ** 40, 0])
+  journal.took(0)
+  journal.took(1)
+  journal.tick(60_000)
+  journal.punctuate('sweep ü', 1_700_000_000_000)
+  journal.reject(1, 2 ** 33)
+  journal.doubt()
+  journal.trust()
+  journal.return()
+  journal.took(1)
+  journal.commit()
+  const value = journal.seal() ?? new Uint8Array()
+  const kinds = new Set(decodeJournal(value, '0_0').entries.map(({ kind }) => kind))
+  expect(kinds.size).toBe(8)
+  expect(Buffer.from(encodeJournal(decodeJournal(value, '0_0'))).equals(value)).toBe(true)
 })

@@ -47,6 +47,16 @@ const REJECT = 5
 const RETURN = 6
 const DOUBT = 7
 const TRUST = 8
+const TAGS: Readonly<Record<JournalEntry['kind'], number>> = {
+  run: RUN,
+  tick: TICK,
+  punctuate: PUNCTUATE,
+  commit: COMMIT,
+  reject: REJECT,
+  return: RETURN,
+  doubt: DOUBT,
+  trust: TRUST,
+}
 
 /** Collects the entries of the open layer. */
 export class JournalWriter {
@@ -158,6 +168,29 @@ export function decodeJournal(value: Uint8Array, taskId: string): JournalRecord 
   const entries: JournalEntry[] = []
   while (!reader.atEnd) entries.push(readEntry(reader, taskId))
   return { inputs, entries }
+}
+
+/** What `decodeJournal` reads; a record that a task wrote comes out as it was, byte for byte. */
+export function encodeJournal({ inputs, entries }: JournalRecord): Uint8Array {
+  const writer = new ByteWriter(256)
+  writer.uint8(VERSION)
+  writeUnsigned(writer, inputs.length)
+  for (const { topic, position } of inputs) {
+    writeText(writer, topic)
+    writeUnsigned(writer, position)
+  }
+  for (const entry of entries) writeEntry(writer, entry)
+  return writer.copy()
+}
+
+function writeEntry(writer: ByteWriter, entry: JournalEntry): void {
+  writer.uint8(TAGS[entry.kind])
+  if (entry.kind === 'punctuate') writeText(writer, entry.name)
+  if (entry.kind === 'punctuate' || entry.kind === 'tick') writer.int64(entry.timeMs)
+  if (entry.kind === 'run' || entry.kind === 'reject') {
+    writeUnsigned(writer, entry.input)
+    writeUnsigned(writer, entry.kind === 'run' ? entry.records : entry.offset)
+  }
 }
 
 function readEntry(reader: JournalReader, taskId: string): JournalEntry {
