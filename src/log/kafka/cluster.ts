@@ -319,7 +319,9 @@ class BrokerCluster implements Cluster {
     const places = this.#addresses().map((address) => ({ address, purpose, lane }))
     const nearest = places.map((place) => ({ place, far: this.#connections.distance(place) }))
     nearest.sort((a, b) => a.far - b.far)
-    let unreachable: unknown
+    let unreachable: unknown = new LogError('LOG_UNAVAILABLE', 'no broker answered in time', {
+      retriable: true,
+    })
     for (const { place } of nearest) {
       const remainingMs = deadlineMs - this.clock.elapsedMs()
       if (remainingMs <= 0) break
