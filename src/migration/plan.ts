@@ -30,8 +30,12 @@ export interface MigrationPlan {
 }
 
 /** Settings that speak of a cluster's machines, not of the topic. */
-const OF_THE_CLUSTER =
-  /^(min\.insync\.replicas|(leader|follower)\.replication\..*|remote\..*|local\.retention\..*|compression\..*\.level)$/
+const OF_THE_CLUSTER: readonly RegExp[] = [
+  /^min\.insync\.replicas$/,
+  /^(leader|follower)\.replication\./,
+  /^(remote|local\.retention)\./,
+  /^compression\..*\.level$/,
+]
 
 export async function planMigration(source: Log, selection: Selection): Promise<MigrationPlan> {
   const all = (await source.describeTopics()).filter(({ topic }) => topic !== LEDGER_TOPIC)
@@ -67,7 +71,8 @@ export function placesOf(topics: readonly TopicDescription[]): readonly TopicPar
 function configOf({ topic, config }: TopicDescription, notes: string[]): TopicConfig {
   const kept: Record<string, string> = {}
   for (const [name, value] of Object.entries(config)) {
-    if (OF_THE_CLUSTER.test(name)) notes.push(`${topic}: ${name}=${value} is left to the target`)
+    if (OF_THE_CLUSTER.some((pattern) => pattern.test(name)))
+      notes.push(`${topic}: ${name}=${value} is left to the target`)
     else if (name === 'message.timestamp.type' && value !== 'CreateTime')
       notes.push(`${topic}: records keep their timestamps, so ${name}=${value} is left out`)
     else kept[name] = value

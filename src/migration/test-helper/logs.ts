@@ -2,6 +2,7 @@
 import {
   RecordBatchWriter,
   RecordCursor,
+  type FetchedBatch,
   type Log,
   type OffsetCommit,
   type RecordHeaders,
@@ -40,7 +41,10 @@ export async function create(
   await log.createTopics([{ topic, partitions, config }])
 }
 
-function batchOf(records: readonly TestRecord[], compression: WriterCompression): Uint8Array {
+export function batchOf(
+  records: readonly TestRecord[],
+  compression: WriterCompression,
+): Uint8Array {
   const batch = new RecordBatchWriter({ compression })
   const bytes = (text: string | Uint8Array | null): Uint8Array | null =>
     typeof text === 'string' ? Buffer.from(text) : text
@@ -108,6 +112,19 @@ export async function read(log: Log, at: TopicPartition): Promise<readonly ReadR
     }
   }
   await reader.close()
+  return found
+}
+
+export function recordsOf({ bytes, ...at }: FetchedBatch): TestRecord[] {
+  const cursor = new RecordCursor()
+  cursor.open(bytes, at)
+  const found: TestRecord[] = []
+  while (cursor.next()) {
+    const { timestampMs, buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor
+    const key = keyStart < 0 ? null : buffer.toString('utf8', keyStart, keyEnd)
+    const value = valueStart < 0 ? null : buffer.toString('utf8', valueStart, valueEnd)
+    found.push({ timestampMs, key, value, headers: cursor.headers() })
+  }
   return found
 }
 
