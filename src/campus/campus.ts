@@ -4,13 +4,14 @@
  * Invariant: after `close` everything accepted is committed, and no file is held.
  */
 import { mkdirSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { hostname } from 'node:os'
+import { basename } from 'node:path'
 import {
   openLog,
+  takeInstanceFolder,
   type Clock,
   type Failpoint,
   type Log,
-  type LogWriter,
   type Observer,
   type Random,
   type TopologySource,
@@ -21,10 +22,14 @@ import type { Flags } from './flags.ts'
 import { createIngress, type Ingress } from './ingress.ts'
 import { inventoryTopology } from './inventory.ts'
 import { LiveViews } from './live-views.ts'
+import { Neighbours } from './neighbours.ts'
 import { notificationsTopology } from './notifications.ts'
-import { isOnBrokers, openIntake, type OpenIntake } from './open-intake.ts'
-import { INVENTORY_ID } from './order-lookup.ts'
+import { isOnBrokers, openIntake } from './open-intake.ts'
+import { inventoryLag } from './inventory-lag.ts'
+import { OrderLookup } from './order-lookup.ts'
+import { ingressFileOf, placesOf, type Places } from './places.ts'
 import { Pressure } from './pressure.ts'
+import type { OrderTaking } from './order-routes.ts'
 import { Requests } from './requests.ts'
 import { seedStock } from './seed.ts'
 import { campusTopics } from './topics.ts'
@@ -56,136 +61,116 @@ const TOPOLOGIES: Readonly<Record<string, TopologySource>> = {
   notifications: notificationsTopology,
 }
 
+type Release = () => Promise<unknown> | void
+
 export class Campus {
   readonly url: string
   readonly applications: Applications
   readonly ingress: Ingress
   readonly views: LiveViews
-  readonly #log: Log
-  readonly #writer: LogWriter
-  readonly #requests: Requests
-  readonly #intake: OpenIntake
-  readonly #pressure: Pressure
-  readonly #server: ReturnType<typeof Bun.serve>
   readonly #draining: AbortController
+  readonly #releases: readonly Release[]
 
-  private constructor(parts: {
-    readonly log: Log
-    readonly writer: LogWriter
-    readonly requests: Requests
-    readonly intake: OpenIntake
-    readonly pressure: Pressure
-    readonly applications: Applications
-    readonly views: LiveViews
-    readonly ingress: Ingress
-    readonly server: ReturnType<typeof Bun.serve>
-    readonly draining: AbortController
-  }) {
-    this.#log = parts.log
-    this.#writer = parts.writer
-    this.#requests = parts.requests
-    this.#intake = parts.intake
-    this.#pressure = parts.pressure
-    this.#server = parts.server
-    this.#draining = parts.draining
+  private constructor(
+    parts: Pick<Campus, 'url' | 'applications' | 'ingress' | 'views'>,
+    draining: AbortController,
+    releases: readonly Release[],
+  ) {
+    this.url = parts.url
     this.applications = parts.applications
-    this.views = parts.views
     this.ingress = parts.ingress
-    this.url = `http://${parts.server.hostname}:${parts.server.port}`
+    this.views = parts.views
+    this.#draining = draining
+    this.#releases = releases
   }
 
   static async start(flags: Flags, machine: Machine): Promise<Campus> {
     const { clock, random } = machine
-    const { folder, state, requests: requestsPath } = placesOf(flags.log)
-    // Taken back in reverse order if a later step fails, so that nothing is left half started.
-    const undo: (() => Promise<void> | void)[] = []
+    // What was opened last is let go of first: by `close`, and if a later step fails, so that nothing is left half started.
+    const releases: Release[] = []
     const holding = <T>(thing: T, release: (thing: T) => Promise<unknown> | void): T => {
-      undo.push(async () => void (await release(thing)))
+      releases.unshift(() => release(thing))
       return thing
     }
-    const draining = new AbortController()
-    const onBrokers = isOnBrokers(flags.log)
     try {
+      const places = placesOf(flags.log)
+      const { partitions } = flags
+      const draining = new AbortController()
       // The port first: a second campus on the same port must not touch the first one's files.
       let handle: Ingress['fetch'] = () => new Response('starting', { status: 503 })
-      const server = holding(
-        Bun.serve({
-          port: flags.port,
-          hostname: flags.host,
-          idleTimeout: 30,
-          maxRequestBodySize: 1_048_576,
-          fetch: (request) => handle(request),
-        }),
-        (one) => one.stop(true),
-      )
+      const server = Bun.serve({
+        port: flags.port,
+        hostname: flags.host,
+        idleTimeout: 30,
+        maxRequestBodySize: 1_048_576,
+        fetch: (request) => handle(request),
+      })
+      holding(server, (one) => one.stop(true))
       const log = holding(await openLog(flags.log, { ...machine, ...maintenance(flags) }), (one) =>
         one.close(),
       )
       // After the log, which refuses what is wrong with the place.
-      mkdirSync(folder, { recursive: true })
-      await log.createTopics(campusTopics(flags.partitions))
-      await seedStock(log, flags.partitions, clock.nowMs())
-      const writer = holding(await log.writer(), (one) => one.close())
-      const requests = holding(new Requests(requestsPath), (one) => one.close())
-      requests.forget(clock.nowMs(), FORGET_ROWS_MAX)
-      const applications = holding(
-        new Applications(sourcesOf(flags), {
-          clock,
-          random,
-          observer: machine.observer,
-          failpoint: machine.failpoint,
-          log,
-          stateDir: state,
-          workers: flags.workers,
-          ...(machine.failpointSetting !== undefined && {
-            failpointSetting: machine.failpointSetting,
-          }),
-          commitIntervalMs: flags.commitIntervalMs,
+      mkdirSync(places.folder, { recursive: true })
+      await log.createTopics(campusTopics(partitions))
+      if (flags.role !== 'worker') await seedStock(log, partitions, clock)
+      const url = `http://${server.hostname}:${server.port}`
+      const endpoint = `http://${reachable(flags.host)}:${server.port}`
+      const number = isOnBrokers(flags.log)
+        ? basename(
+            holding(
+              await takeInstanceFolder(
+                { stateDir: places.state, logId: log.id },
+                'campus-ingress',
+                random,
+              ),
+              (one) => one.release(),
+            ).path,
+          )
+        : '0'
+      const views = holding(await LiveViews.open(log, partitions), (one) => one.close())
+      const applications = new Applications(sourcesOf(flags), {
+        clock,
+        random,
+        observer: machine.observer,
+        failpoint: machine.failpoint,
+        log,
+        stateDir: places.state,
+        workers: flags.workers,
+        standbys: flags.standbys,
+        endpoint,
+        ...(machine.failpointSetting !== undefined && {
+          failpointSetting: machine.failpointSetting,
         }),
-        (one) => one.stopAll(),
-      )
+        commitIntervalMs: flags.commitIntervalMs,
+      })
+      holding(applications, (one) => one.stopAll())
       await applications.startAll()
-      const views = holding(await LiveViews.open(log, flags.partitions), (one) => one.close())
-      const limits = {
-        lagRecordsMax: flags.lagMax,
-        freeBytesMin: FREE_BYTES_MIN,
-        mayLogBeAway: onBrokers,
-      }
-      const pressure = holding(
-        new Pressure(clock, folder, limits, () => applications.lag(INVENTORY_ID)),
-        (one) => one.close(),
-      )
-      const { partitions } = flags
-      const outboxPath = onBrokers ? requestsPath : undefined
-      const intake = holding(
-        openIntake({ ...machine, writer, requests, partitions, outboxPath }),
-        (one) => one.close(),
-      )
+      const taking =
+        flags.role === 'worker'
+          ? undefined
+          : await openTaking({ flags, machine, log, holding, places, number })
+      const neighbours = new Neighbours({ log, topology: inventoryTopology, clock, url: endpoint })
+      const lookup = new OrderLookup({
+        applications,
+        requests: taking?.requests,
+        neighbours,
+        partitions,
+      })
       const ingress = createIngress({
-        intake: intake.intake,
-        requests,
+        taking,
+        lookup,
         applications,
         views,
-        pressure,
         clock,
         random,
         draining: draining.signal,
       })
       handle = ingress.fetch
-      return new Campus({
-        log,
-        writer,
-        requests,
-        intake,
-        pressure,
-        applications,
-        views,
-        ingress,
-        server,
-        draining,
-      })
+      // Lets requests that are under way end, before anything that answers them is closed.
+      holding(server, (one) => one.stop())
+      return new Campus({ url, applications, ingress, views }, draining, releases)
     } catch (error) {
-      for (const release of undo.toReversed()) await release()
+      for (const release of releases) await release()
       throw error
     }
   }
@@ -193,31 +178,52 @@ export class Campus {
   /** Takes nothing new, lets what was accepted reach the log, commits, and lets go of every file. */
   async close(): Promise<void> {
     this.#draining.abort()
-    await this.#server.stop()
-    await this.#intake.close()
-    await this.applications.stopAll()
-    await this.#pressure.close()
-    await this.views.close()
-    await this.#writer.close()
-    this.#requests.close()
-    await this.#log.close()
+    for (const release of this.#releases) await release()
   }
 }
 
-/**
- * State and the ingress's memory lie beside the log: `data/state` and `data/ingress.db` for `data/campus.db`, under the log's
- * own name for another file, because two logs must not share them. A log that is no file leaves them in `data`.
- */
-function placesOf(log: string): Record<'folder' | 'state' | 'requests', string> {
-  const path = log.startsWith('sqlite:') ? log.slice('sqlite:'.length) : 'data/campus.db'
-  const folder = dirname(path)
-  const name = basename(path, '.db')
-  const prefix = name === 'campus' ? '' : `${name}-`
-  return {
-    folder,
-    state: join(folder, `${prefix}state`),
-    requests: join(folder, `${prefix}ingress.db`),
+interface TakingParts {
+  readonly flags: Flags
+  readonly machine: Machine
+  readonly log: Log
+  readonly holding: <T>(thing: T, release: (thing: T) => Promise<unknown> | void) => T
+  readonly places: Places
+  /** Of this process. */
+  readonly number: string
+}
+
+async function openTaking(parts: TakingParts): Promise<OrderTaking> {
+  const { flags, machine, log, holding, places, number } = parts
+  const { clock } = machine
+  const onBrokers = isOnBrokers(flags.log)
+  const stem = number === '0' ? places.ingress : `${places.ingress}-${number}`
+  const path = ingressFileOf(stem, log.id)
+  const requests = holding(new Requests(path), (one) => one.close())
+  requests.forget(clock.nowMs(), FORGET_ROWS_MAX)
+  const writer = holding(await log.writer(), (one) => one.close())
+  const limits = {
+    lagRecordsMax: flags.lagMax,
+    freeBytesMin: FREE_BYTES_MIN,
+    mayLogBeAway: onBrokers,
   }
+  const lagOf = (): Promise<number> => inventoryLag(log, flags.partitions)
+  const pressure = holding(new Pressure(clock, places.folder, limits, lagOf), (one) => one.close())
+  const { intake } = holding(
+    openIntake({
+      ...machine,
+      writer,
+      requests,
+      partitions: flags.partitions,
+      outboxPath: onBrokers ? path : undefined,
+    }),
+    (one) => one.close(),
+  )
+  return { intake, requests, pressure }
+}
+
+/** What other machines call this one, where it listens on every address. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? hostname() : host
 }
 
 function sourcesOf(flags: Flags): ReadonlyMap<string, TopologySource> {

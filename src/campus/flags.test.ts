@@ -10,6 +10,8 @@ describe('flags', () => {
       log: 'sqlite:data/campus.db',
       partitions: 4,
       workers: 1,
+      role: 'both',
+      standbys: 0,
       only: ['inventory', 'analytics', 'notifications'],
       demo: false,
       help: false,

@@ -9,12 +9,18 @@ export class FlagError extends Error {
   override readonly name = 'FlagError'
 }
 
+/** What a process does: takes orders over HTTP, processes, or both. */
+export type Role = 'both' | 'ingress' | 'worker'
+const ROLES: readonly Role[] = ['both', 'ingress', 'worker']
+
 export interface Flags {
   readonly port: number
   readonly host: string
   readonly log: string
   readonly partitions: number
   readonly workers: number
+  readonly role: Role
+  readonly standbys: number
   readonly only: readonly string[]
   readonly demo: boolean
   readonly help: boolean
@@ -25,13 +31,16 @@ export interface Flags {
 
 export const APPLICATIONS: readonly string[] = ['inventory', 'analytics', 'notifications']
 
-export const HELP = `bun run topology: campus food ordering, on an embedded log
+export const HELP = `bun run topology: campus food ordering, on an embedded log or on Apache Kafka
 
-  --port N          port of the ingress; 0 picks a free one (8000)
+  --port N          port it answers on; 0 picks a free one (8000, of a worker 0)
   --host H          address it binds to (127.0.0.1)
-  --log URL         where records are kept (sqlite:data/campus.db)
+  --log URL         where records are kept: sqlite:PATH or kafka://HOST:PORT (sqlite:data/campus.db)
   --partitions N    partitions of each topic, decided at the first start (4)
   --workers N       threads that process; 1 is the main thread (1)
+  --role R          both, ingress (takes orders, processes nothing) or worker (the other way round); any number of
+                    processes share the work (both)
+  --standbys N      copies of each task's state kept ready in other processes (0)
   --only A,B        run only these: inventory, analytics, notifications
   --demo            a lunch rush: synthetic users post orders over HTTP
   --commit-ms N     longest time between two commits (100)
@@ -46,6 +55,8 @@ const options = {
   log: { type: 'string' },
   partitions: { type: 'string' },
   workers: { type: 'string' },
+  role: { type: 'string' },
+  standbys: { type: 'string' },
   only: { type: 'string' },
   demo: { type: 'boolean' },
   'commit-ms': { type: 'string' },
@@ -71,13 +82,16 @@ export function readFlags(args: readonly string[]): Flags {
       )
     return number
   }
+  const role = roleOf(values.role)
   return {
-    port: whole('port', 8000, 0, 65_535),
+    port: whole('port', role === 'worker' ? 0 : 8000, 0, 65_535),
     host: values.host ?? '127.0.0.1',
     log: values.log ?? 'sqlite:data/campus.db',
     partitions: whole('partitions', 4, 1, 256),
     workers: whole('workers', 1, 1, 64),
-    only: applicationsOf(values.only),
+    role,
+    standbys: whole('standbys', 0, 0, 8),
+    only: role === 'ingress' ? [] : applicationsOf(values.only),
     demo: values.demo ?? false,
     help: values.help ?? false,
     commitIntervalMs: whole('commit-ms', 100, 1, 60_000),
@@ -94,6 +108,12 @@ function parse(args: readonly string[]) {
     const message = error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error)
     throw new FlagError(`${message}: see --help`, { cause: error })
   }
+}
+
+function roleOf(text: string = 'both'): Role {
+  const role = ROLES.find((one) => one === text)
+  if (role === undefined) throw new FlagError(`--role must be ${ROLES.join(', ')}, not "${text}"`)
+  return role
 }
 
 function applicationsOf(only: string | undefined): readonly string[] {

@@ -12,8 +12,11 @@ import {
 } from '#millrace'
 import { Applications } from './applications.ts'
 import { createIngress, type Ingress } from './ingress.ts'
+import { inventoryTopology } from './inventory.ts'
 import { LiveViews } from './live-views.ts'
+import { Neighbours } from './neighbours.ts'
 import { OrderIntake } from './order-intake.ts'
+import { OrderLookup } from './order-lookup.ts'
 import { OutboxPublisher } from './order-publisher.ts'
 import { Outbox } from './outbox.ts'
 import { Pressure } from './pressure.ts'
@@ -44,12 +47,13 @@ beforeEach(async () => {
   const views = await LiveViews.open(log, PARTITIONS)
   const limits = { lagRecordsMax: 10, freeBytesMin: 0, mayLogBeAway: true }
   const pressure = new Pressure(clock, folder, limits, async () => 0)
+  const applications = new Applications(new Map(), { log })
+  const neighbours = new Neighbours({ log, topology: inventoryTopology, clock, url: '' })
   ingress = createIngress({
-    intake: new OrderIntake({ ...shared, publisher, requests }),
-    requests,
-    applications: new Applications(new Map(), { log }),
+    taking: { intake: new OrderIntake({ ...shared, publisher, requests }), requests, pressure },
+    lookup: new OrderLookup({ applications, requests, neighbours, partitions: PARTITIONS }),
+    applications,
     views,
-    pressure,
     clock,
     random,
     draining: new AbortController().signal,

@@ -73,6 +73,7 @@ export const LateRecord = v.object({
 export type OrderRequest = v.InferOutput<typeof OrderRequest>
 export type Order = v.InferOutput<typeof Order>
 export type Decision = v.InferOutput<typeof Decision>
+export type Shelf = v.InferOutput<typeof Shelf>
 export type InventoryEvent = v.InferOutput<typeof InventoryEvent>
 export type Notification = v.InferOutput<typeof Notification>
 export type Restock = v.InferOutput<typeof Restock>

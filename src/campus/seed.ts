@@ -3,18 +3,41 @@
  *
  * Invariant: the whole seed is one transaction with fixed ids, so half a seed cannot be, and a second one adds nothing.
  */
-import { RecordBatchWriter, partitionFor, type Append, type Log } from '#millrace'
+import {
+  LogError,
+  RecordBatchWriter,
+  delay,
+  partitionFor,
+  type Append,
+  type Clock,
+  type CommitResult,
+  type Log,
+} from '#millrace'
 import { menu } from './menu.ts'
 import { stock } from './topics.ts'
 
 const utf8 = new TextEncoder()
+const LOOK_MS = 200
 
-/** True if this start did the seeding. */
-export async function seedStock(log: Log, partitions: number, nowMs: number): Promise<boolean> {
+/** True if this start did the seeding. Of several first starts at a time one does it, and the others wait for it. */
+export async function seedStock(log: Log, partitions: number, clock: Clock): Promise<boolean> {
+  for (;;) {
+    if (await isSeeded(log, partitions)) return false
+    const result = await commitSeed(log, partitions, clock.nowMs())
+    if (result.outcome === 'committed') return true
+    const { error } = result
+    if (!(error instanceof LogError && error.code === 'LOG_FENCED')) throw error
+    await delay(clock, LOOK_MS)
+  }
+}
+
+async function isSeeded(log: Log, partitions: number): Promise<boolean> {
   for (let partition = 0; partition < partitions; partition += 1)
-    if ((await log.endOffset({ topic: stock.name, partition }, 'read-uncommitted')) > 0)
-      return false
+    if ((await log.endOffset({ topic: stock.name, partition }, 'read-committed')) > 0) return true
+  return false
+}
 
+async function commitSeed(log: Log, partitions: number, nowMs: number): Promise<CommitResult> {
   const batches = new Map<number, RecordBatchWriter>()
   for (const { item_id, qty } of menu) {
     const partition = partitionFor(utf8.encode(item_id), partitions)
@@ -31,14 +54,7 @@ export async function seedStock(log: Log, partitions: number, nowMs: number): Pr
   }))
   const writer = await log.writer({ transactionalId: 'campus-seed' })
   try {
-    const result = await writer.commit({
-      appends,
-      groupId: undefined,
-      member: undefined,
-      offsets: [],
-    })
-    if (result.outcome !== 'committed') throw result.error
-    return true
+    return await writer.commit({ appends, groupId: undefined, member: undefined, offsets: [] })
   } finally {
     await writer.close()
   }

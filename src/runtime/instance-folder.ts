@@ -10,7 +10,7 @@
  */
 import type { Database } from 'bun:sqlite'
 import { mkdirSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { LogError } from '#log'
 import { assert, type Random } from '#system'
 
@@ -51,11 +51,17 @@ export async function takeInstanceFolder(
   const sqlite = await import('bun:sqlite')
   mkdirSync(stateDir, { recursive: true })
   const root = realpathSync(stateDir)
+  for (const held of heldByThisProcess.values()) {
+    if (dirname(held.path) !== root || held.logId !== logId) continue
+    if (held.applications.has(applicationId)) continue
+    held.applications.add(applicationId)
+    return folderOf(held, applicationId)
+  }
   for (let number = 0; number < FOLDERS_MAX; number += 1) {
     const path = join(root, String(number))
-    const held =
-      heldByThisProcess.get(path) ?? lock(path, logId, random, (file) => new sqlite.Database(file))
-    if (held?.logId !== logId || held.applications.has(applicationId)) continue
+    if (heldByThisProcess.has(path)) continue
+    const held = lock(path, logId, random, (file) => new sqlite.Database(file))
+    if (held === undefined) continue
     heldByThisProcess.set(path, held)
     held.applications.add(applicationId)
     return folderOf(held, applicationId)

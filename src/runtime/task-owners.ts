@@ -4,7 +4,8 @@
  * Invariant: only what the group says; a task that nobody runs at present is absent.
  */
 import type { GroupDescription, Log } from '#log'
-import type { Topology } from '#topology'
+import { TopologyError, type Topology } from '#topology'
+import type { Queryable } from './query.ts'
 import { decodeMemberData } from './assignment-data.ts'
 import { inputTopicsOf, taskIdOf } from './internal-names.ts'
 
@@ -37,6 +38,20 @@ export async function taskOwners(
     }
   }
   return owners
+}
+
+/** The task that has a partition of a stored table. */
+export function taskOf(
+  topology: Topology,
+  table: Queryable<unknown, unknown>,
+  partition: number,
+): string {
+  const found = topology.subTopologies.find(({ stores }) =>
+    stores.some(({ name }) => name === table.name),
+  )
+  if (found !== undefined) return taskIdOf(found.number, partition)
+  const message = `${topology.applicationId} has no store ${table.name}`
+  throw new TopologyError('STORE_UNKNOWN', message)
 }
 
 /** Where a member answers queries; undefined for one that did not say, or is none of ours. */
