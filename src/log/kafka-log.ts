@@ -88,6 +88,7 @@ class KafkaLog implements Log {
   readonly #options: KafkaOptions
   readonly #failpoint: Failpoint
   readonly #members: Set<GroupMember> = new Set()
+  readonly #readers: Set<LogReader> = new Set()
   #closed: boolean = false
 
   constructor(cluster: Cluster, options: KafkaOptions, failpoint: Failpoint) {
@@ -158,7 +159,12 @@ class KafkaLog implements Log {
   }
 
   reader({ isolation = 'read-committed' }: { readonly isolation?: Isolation } = {}): LogReader {
-    return createReader(this.#open(), { isolation })
+    const reader = createReader(this.#open(), {
+      isolation,
+      onClose: () => this.#readers.delete(reader),
+    })
+    this.#readers.add(reader)
+    return reader
   }
 
   async writer({
@@ -196,6 +202,7 @@ class KafkaLog implements Log {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await Promise.all([...this.#readers].map((reader) => reader.close()))
     await Promise.all([...this.#members].map((member) => member.close({ leave: false })))
     await this.#cluster.close()
   }

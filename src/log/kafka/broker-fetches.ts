@@ -318,8 +318,9 @@ export class BrokerFetches {
     try {
       const topics = new Set(partitions.map(({ topic }) => topic))
       if (topics.size > 0) await this.#cluster.refresh([...topics])
-    } catch {
-      // The fetches find out what it means.
+    } catch (error) {
+      if (error instanceof LogError && error.code === 'LOG_CLOSED') this.#options.onClosed()
+      // The fetches find out what anything else means.
     }
     for (const each of partitions) {
       if (each.leader === undefined || this.#isClosed) continue

@@ -309,15 +309,17 @@ describe.skipIf(kafka === undefined)('a reader on a broker', () => {
     expect(valuesOf(recordsOf(await waiting))).toEqual(['first'])
   })
 
-  test('rejects with LOG_CLOSED when its log is closed while it waits', async () => {
-    const own = await openCluster(await kafkaOptions(`kafka://${bootstrap}`), { clock, random })
-    const place = await newTopic()
-    const reader = createReader(own, { isolation: 'read-committed' })
-    reader.assign([{ ...place, position: 0 }])
-    await reader.poll({ waitMs: 50, bytesMax: 1 })
-    const waiting = reader.poll(FOREVER)
-    await own.close()
-    await expect(waiting).rejects.toEqual(coded('LOG_CLOSED'))
+  test('ends with its log, whether it waits or has all it may hold', async () => {
+    for (const waits of [true, false]) {
+      const own = await openKafkaLog(await kafkaOptions(`kafka://${bootstrap}`), { clock, random })
+      const place = await newTopic()
+      const reader = own.reader()
+      reader.assign([{ ...place, position: 0 }])
+      await reader.poll({ waitMs: 50, bytesMax: 1 })
+      const waiting = waits ? reader.poll(FOREVER) : undefined
+      await own.close()
+      await expect(waiting ?? reader.poll(FOREVER)).rejects.toEqual(coded('LOG_CLOSED'))
+    }
   })
 })
 

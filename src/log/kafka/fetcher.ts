@@ -16,6 +16,7 @@ const ASKED_MS = 100
 
 export interface ReaderOptions {
   readonly isolation: Isolation
+  readonly onClose?: () => void
   /** Of one partition in an answer; smaller, for tests. */
   readonly partitionBytesMax?: number
 }
@@ -27,6 +28,7 @@ export function createReader(cluster: Cluster, options: ReaderOptions): LogReade
 class KafkaReader implements LogReader {
   readonly #cluster: Cluster
   readonly #fetches: BrokerFetches
+  readonly #onClose: (() => void) | undefined
   #assigned: ReadonlyMap<string, FetchPartition> = new Map()
   /** Whose turn it is at the next poll, so that no partition starves behind a full one. */
   #first: number = 0
@@ -43,6 +45,7 @@ class KafkaReader implements LogReader {
 
   constructor(cluster: Cluster, options: ReaderOptions) {
     this.#cluster = cluster
+    this.#onClose = options.onClose
     this.#fetches = new BrokerFetches({
       ...options,
       cluster,
@@ -131,6 +134,7 @@ class KafkaReader implements LogReader {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#fetches.close()
+    this.#onClose?.()
     this.#endWait?.()
   }
 
