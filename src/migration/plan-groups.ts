@@ -63,7 +63,7 @@ export function refuseMembers({ groupId, members }: GroupDescription, where: str
   const who = members.map(({ instanceId, memberId }) => instanceId ?? memberId).join(', ')
   throw new MigrationError(
     'GROUP_LIVE',
-    `group ${groupId} has members on ${where} (${who}): stop them; one that was killed is gone when its session has expired`,
+    `group ${groupId} has members on ${where} (${who}): stop them; places are kept until sessions expire, 10 s unless set`,
   )
 }
 

@@ -52,7 +52,7 @@ const PLACED: RecordHeaders = [['event', utf8.encode('OrderPlaced')]]
 export class CampusRig {
   readonly clock: VirtualClock
   readonly happenings: Happening[] = []
-  readonly #log: Log
+  #log: Log
   readonly #options: Partial<StreamsOptions>
   readonly #running = new Map<Name, { readonly streams: Streams; readonly seen: MortalLog }>()
   #ids = 0
@@ -73,6 +73,11 @@ export class CampusRig {
 
   get log(): Log {
     return this.#log
+  }
+
+  /** From now on everything is there; the log before is the caller's to close. Nothing runs meanwhile. */
+  moveTo(log: Log): void {
+    this.#log = log
   }
 
   /** The application as a new object, on what an earlier one left. `log` is how it sees the log. */
