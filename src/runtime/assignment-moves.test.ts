@@ -84,7 +84,45 @@ const positionAt = (members: readonly Member[], instance: string, taskId: string
       .map(({ positions }) => positions[taskId] ?? -1),
   )
 
+/** Sub-topologies of stateful tasks, as many as each has partitions. */
+const widths = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 })
+
 describe('moves', () => {
+  test('each sub-topology is spread by itself: what one does most is not left to one member', () => {
+    fc.assert(
+      fc.property(widths, fc.integer({ min: 1, max: 5 }), (counts, count) => {
+        const tasks = shapes(0, 0, counts)
+        const all = Array.from({ length: count }, (_, n) => member(`member-${n}`))
+        // One ran everything before the others came.
+        const [first = member('member-0'), ...others] = all
+        const told = [{ ...first, active: tasks.map(({ taskId }) => taskId) }, ...others]
+        const assigned = assignTasks(tasks, told, { standbys: 0 })
+        for (const [index, width] of counts.entries()) {
+          const loads = [...assigned.values()].map(
+            ({ active }) => active.filter((taskId) => taskId.startsWith(`${2 + index}_`)).length,
+          )
+          expect(Math.max(...loads)).toBeLessThanOrEqual(Math.ceil(width / count) + 1)
+        }
+      }),
+    )
+  })
+
+  test('of several sub-topologies, too, only the tasks of a member that leaves move', () => {
+    fc.assert(
+      fc.property(widths, fc.integer({ min: 2, max: 5 }), fc.nat(4), (counts, count, which) => {
+        const tasks = shapes(0, 0, counts)
+        const all = Array.from({ length: count }, (_, n) => member(`member-${n}`))
+        const before = assignTasks(tasks, all, { standbys: 0 })
+        const gone = all[which % count]?.memberId ?? ''
+        const rest = afterwards(all, before).filter(({ memberId }) => memberId !== gone)
+        const after = assignTasks(tasks, rest, { standbys: 0 })
+        const held = before.get(gone)?.active ?? []
+        expect(movedBetween(before, after).filter((taskId) => !held.includes(taskId))).toEqual([])
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
   test('no task runs from a copy that is far behind another: its state is built up first', () => {
     fc.assert(
       fc.property(histories, ({ stateful, members, standbys, warmUpsMax }) => {

@@ -3,7 +3,7 @@
  *
  * First the stateful tasks, then the others, each time within quotas: with n tasks on m members everybody gets ⌊n/m⌋, and
  * n mod m of them one more. Within its quota a member keeps what it runs; what is left goes to whoever has the freshest copy
- * of its state and room for it, else to the least loaded. Standbys go to other instances, freshest copy first.
+ * of its state and room for it, else to who has least of its sub-topology. Standbys go to other instances, freshest copy first.
  *
  * A task whose state would have to be restored where it is to go stays where a fresh copy is, beyond the quotas if need be, and
  * its state is built up there first: a warm-up, after which the member joins again (KIP-441).
@@ -103,14 +103,8 @@ export function assignTasks(
     .sort((a, b) => (a.memberId < b.memberId ? -1 : 1))
     .map((member) => new Seat(member, copies))
   if (seats.length === 0) return new Map()
-  spread(
-    tasks.filter(({ stateful }) => stateful),
-    seats,
-  )
-  spread(
-    tasks.filter(({ stateful }) => !stateful),
-    seats,
-  )
+  spread(interleaved(tasks, true), seats)
+  spread(interleaved(tasks, false), seats)
   for (const task of tasks) if (task.followable) warmUpFirst(task, seats, warmUpsMax)
   for (const task of tasks) if (task.followable) addStandbys(task, seats, standbys)
   const owners = ownersOf(seats)
@@ -177,6 +171,14 @@ class Seat {
   }
 }
 
+/** Partition by partition, so that whoever keeps the first of them keeps some of every sub-topology. */
+function interleaved(tasks: readonly TaskShape[], stateful: boolean): readonly TaskShape[] {
+  const partitionOf = ({ taskId }: TaskShape): number => Number(taskId.split('_')[1])
+  return tasks
+    .filter((task) => task.stateful === stateful)
+    .sort((a, b) => partitionOf(a) - partitionOf(b) || a.subTopology - b.subTopology)
+}
+
 /** Deals `tasks` out on top of what the seats have, so that loads then differ by at most one. */
 function spread(tasks: readonly TaskShape[], seats: readonly Seat[]): void {
   const total = seats.reduce((sum, { active }) => sum + active.length, tasks.length)
@@ -210,8 +212,8 @@ function spread(tasks: readonly TaskShape[], seats: readonly Seat[]): void {
 function compareForActive(task: TaskShape, a: Seat, b: Seat): number {
   return (
     b.freshness(task.taskId) - a.freshness(task.taskId) ||
-    a.active.length - b.active.length ||
-    a.ofSubTopology(task.subTopology) - b.ofSubTopology(task.subTopology)
+    a.ofSubTopology(task.subTopology) - b.ofSubTopology(task.subTopology) ||
+    a.active.length - b.active.length
   )
 }
 

@@ -1,23 +1,30 @@
 /**
  * Groups as an assignor sees them: task shapes, members and what they say of themselves after an assignment.
  *
- * Invariant: tasks of sub-topology 0 are stateful and can be followed, those of sub-topology 1 are neither.
+ * Invariant: tasks of sub-topology 1 are stateless; all others are stateful and can be followed.
  */
 import type { AssignedTasks } from '../assignment-data.ts'
 import { NOTHING_TOLD } from '../assignment-data.ts'
 import type { Member, TaskShape } from '../assignment.ts'
 
-export function shapes(stateful: number, stateless: number): readonly TaskShape[] {
+export function shapes(
+  stateful: number,
+  stateless: number,
+  more: readonly number[] = [],
+): readonly TaskShape[] {
   const shape = (subTopology: number, partition: number): TaskShape => ({
     taskId: `${subTopology}_${partition}`,
     subTopology,
-    stateful: subTopology === 0,
-    followable: subTopology === 0,
+    stateful: subTopology !== 1,
+    followable: subTopology !== 1,
     inputs: [{ topic: `input-${subTopology}`, partition }],
   })
   return [
     ...Array.from({ length: stateful }, (_, partition) => shape(0, partition)),
     ...Array.from({ length: stateless }, (_, partition) => shape(1, partition)),
+    ...more.flatMap((count, index) =>
+      Array.from({ length: count }, (_, partition) => shape(2 + index, partition)),
+    ),
   ]
 }
 
