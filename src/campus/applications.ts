@@ -5,6 +5,15 @@
  */
 import { Streams, type StreamsOptions, type StreamsState, type TopologySource } from '#millrace'
 
+/** What this process runs of an application, and how much there is. */
+export interface Share {
+  readonly tasks: readonly string[]
+  readonly standbys: readonly string[]
+  readonly tasksOfAll: number
+  /** Since the start of the process. */
+  readonly restoredRecords: number
+}
+
 export type ApplicationName = 'inventory' | 'analytics' | 'notifications'
 
 export class Applications {
@@ -31,6 +40,19 @@ export class Applications {
 
   state(id: string): StreamsState | 'stopped' {
     return this.#running.get(id)?.state ?? 'stopped'
+  }
+
+  share(id: string): Share {
+    const streams = this.#running.get(id)
+    if (streams === undefined) return { tasks: [], standbys: [], tasksOfAll: 0, restoredRecords: 0 }
+    const { tasks, restores, restoredRecords } = streams.metrics
+    const standbys = restores.filter(({ mode }) => mode === 'standby')
+    return {
+      tasks: tasks.map(({ taskId }) => taskId).sort(),
+      standbys: [...new Set(standbys.map(({ taskId }) => taskId))].sort(),
+      tasksOfAll: streams.taskIds.length,
+      restoredRecords,
+    }
   }
 
   async startAll(): Promise<void> {

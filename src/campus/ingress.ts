@@ -96,6 +96,7 @@ export function createIngress(parts: IngressParts): Ingress {
       id,
       state: applications.state(id),
       lag: await applications.lag(id),
+      ...applications.share(id),
     }))
     return context.json(await Promise.all(list))
   })

@@ -94,7 +94,7 @@ async function run(flags: Flags): Promise<void> {
 
   demo = flags.demo ? new Demo(campus.url, systemClock, systemRandom) : undefined
   timer = process.stdout.isTTY
-    ? setInterval(() => void statusLine(campus).then(console.log), STATUS_MS)
+    ? setInterval(() => void statusLine(campus).then(console.log, () => {}), STATUS_MS)
     : undefined
 }
 

@@ -1,9 +1,10 @@
 /**
- * `millrace lag`: how far each group is behind, and who reads what.
+ * `millrace lag`: how far each group is behind, who runs what, and where that one answers.
  *
  * Invariant: shows only partitions that the group has committed or holds.
  */
 import { partitionKey, type Log } from '#log'
+import { endpointOf } from '#runtime'
 import { table } from './print.ts'
 import { UsageError } from './open.ts'
 
@@ -27,9 +28,11 @@ export async function lag(log: Log, group: string | undefined): Promise<string> 
       const end = await log.endOffset(partition, 'read-committed')
       const start = offset ?? (await log.earliestOffset(partition))
       const name = holder?.instanceId ?? holder?.memberId ?? '-'
+      const where = holder === undefined ? '-' : (endpointOf(holder) ?? '-')
       const { topic, partition: number } = partition
-      rows.push([groupId, topic, number, offset ?? '-', end, end - start, name])
+      rows.push([groupId, topic, number, offset ?? '-', end, end - start, name, where])
     }
   }
-  return table(['GROUP', 'TOPIC', 'PARTITION', 'COMMITTED', 'END', 'LAG', 'MEMBER'], rows)
+  const columns = ['GROUP', 'TOPIC', 'PARTITION', 'COMMITTED', 'END', 'LAG', 'MEMBER', 'ANSWERS AT']
+  return table(columns, rows)
 }

@@ -6,6 +6,7 @@
 import { partitionKey, type TopicPartition } from '#log'
 import { assert, type Observer } from '#system'
 import type { Topology, Windowed } from '#topology'
+import { taskShapes } from './assignment.ts'
 import { hostWorkers, type Hosted } from './hosting.ts'
 import { inputTopicsOf } from './internal-names.ts'
 import { takeInstanceFolder, type InstanceFolder } from './instance-folder.ts'
@@ -91,6 +92,12 @@ export class Streams {
   /** What `state` is 'error' for. */
   get failure(): unknown {
     return this.#failure
+  }
+  /** Every task there is of the application, whoever runs it; none before the start. */
+  get taskIds(): readonly string[] {
+    if (this.#topics.partitionCounts.size === 0) return []
+    const shapes = taskShapes(this.#known(), this.#topics.partitionCounts)
+    return shapes.map(({ taskId }) => taskId)
   }
   get metrics(): StreamsMetrics {
     if (this.#hosted.hosts.length === 0) return this.#lastMetrics
