@@ -34,6 +34,9 @@ const TYPES_ONLY: readonly (readonly [folder: string, door: string])[] = [
   ['topology/', '#log'],
 ]
 
+/** Scenarios drive real brokers with what tests have for it, and are as little a part of campus as those. */
+const EQUIPMENT = { folder: 'src/campus/scenarios/', door: '#kafka-for-tests' }
+
 /** Every npm package and system module, with the files that may import it; a trailing slash is a folder. */
 const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   '@platformatic/kafka': ['src/log/kafka/'],
@@ -185,6 +188,9 @@ const isTest = (path: string): boolean =>
 const within = (path: string, places: readonly string[]): boolean =>
   places.some((place) => (place.endsWith('/') ? path.startsWith(place) : path === place))
 
+const isEquipment = (path: string, from: string): boolean =>
+  (isTest(path) || path.startsWith(EQUIPMENT.folder)) && from.startsWith(EQUIPMENT.door)
+
 function folderOf(path: string): string {
   const match = RANKS.filter(([prefix]) => path.startsWith(prefix)).sort(
     (a, b) => b[0].length - a[0].length,
@@ -236,7 +242,7 @@ const six = await import('six') // import 'seven'`
         if (from.startsWith('.'))
           return folderOf(to) === folderOf(path) ? [] : [`${from} leaves its folder: use a door`]
         if (folderOf(to) === folderOf(path)) return [`${from} is its own door: import the file`]
-        if (isTest(path)) return []
+        if (isTest(path) || isEquipment(path, from)) return []
         if (rankOf(to) >= rankOf(path)) return [`${from} is not of a lower rank`]
         const limited = TYPES_ONLY.some(
           ([folder, door]) => path.startsWith(folder) && from === door,
@@ -252,7 +258,7 @@ const six = await import('six') // import 'seven'`
       if (!within(path, ['src/campus/', 'examples/'])) return []
       return imports
         .filter(({ from }) => from.startsWith('#') && !from.startsWith('#millrace'))
-        .filter(({ from }) => !(isTest(path) && from.startsWith('#kafka-for-tests')))
+        .filter(({ from }) => !isEquipment(path, from))
         .map(({ from }) => `${from}: use #millrace`)
     })
     expect(wrong).toEqual([])

@@ -44,6 +44,8 @@ export interface CheckOptions {
   readonly complete: boolean
   /** What an application says of its stock now, by item, to be compared with the records. */
   readonly stockNow?: ReadonlyMap<string, { readonly available: number; readonly reserved: number }>
+  /** Several processes took orders: a retry that reached another one carries the time of that one. */
+  readonly manyIngresses?: boolean
   /** Answers 202 that clients hold: every one must be in `orders`. */
   readonly accepted?: Iterable<string>
 }
@@ -67,7 +69,7 @@ export async function checkCampus(
     if (violations.length < VIOLATIONS_MAX) violations.push(what)
   }
 
-  const orders = await readOrders(feeds.orders, violate)
+  const orders = await readOrders(feeds.orders, options.manyIngresses === true, violate)
   const restocks = await readStock(feeds.stock, violate)
   const outcome = await checkDecisions(feeds['inventory-events'], orders, restocks, violate)
 
@@ -110,21 +112,24 @@ interface Orders {
   repeats: number
 }
 
-async function readOrders(feed: Feed, violate: Violate): Promise<Orders> {
+async function readOrders(feed: Feed, manyIngresses: boolean, violate: Violate): Promise<Orders> {
   const orders: Orders = { byId: new Map(), sequence: new Map(), repeats: 0 }
   const text = new Map<string, string>()
   for await (const record of inOrder(feed, violate)) {
     const order = parse<Order>(record, violate)
     if (order === undefined) continue
     if (record.key !== order.item_id) violate(`${at(record)}: key ${record.key} is not its item`)
+    const body = manyIngresses
+      ? JSON.stringify([order.item_id, order.qty, order.user_id])
+      : (record.value ?? '')
     const first = text.get(order.order_id)
     if (first !== undefined) {
       orders.repeats += 1
-      if (first !== record.value)
+      if (first !== body)
         violate(`${at(record)}: order ${order.order_id} came again with another body`)
       continue
     }
-    text.set(order.order_id, record.value ?? '')
+    text.set(order.order_id, body)
     orders.byId.set(order.order_id, order)
     const sequence = orders.sequence.get(record.partition) ?? []
     sequence.push(order.order_id)

@@ -17,15 +17,28 @@ export interface Exit {
 
 export class Application {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'campus-'))
-  readonly log: string = `sqlite:${join(this.folder, 'campus.db')}`
+  readonly log: string
   /** What it says on stderr: rebuilt stores and failures. */
   readonly complaints: string[] = []
   readonly #flags: readonly string[]
   #child: Bun.Subprocess<'ignore', 'pipe', 'pipe'> | undefined
   #port = 0
+  #isReady = false
 
-  constructor(flags: readonly string[] = []) {
+  /** On a log in its own folder, unless one is given. */
+  constructor(flags: readonly string[] = [], log?: string) {
     this.#flags = flags
+    this.log = log ?? `sqlite:${join(this.folder, 'campus.db')}`
+  }
+
+  /** It said so, and runs. */
+  get isReady(): boolean {
+    return this.#isReady && this.isRunning
+  }
+
+  get isRunning(): boolean {
+    const child = this.#child
+    return child !== undefined && child.exitCode === null && child.signalCode === null
   }
 
   get url(): string {
@@ -37,6 +50,7 @@ export class Application {
     const startedMs = performance.now()
     const flags = ['--log', this.log, '--port', String(this.#port), ...this.#flags]
     const child = Bun.spawn([process.execPath, MAIN, ...flags], {
+      cwd: this.folder,
       stdin: 'ignore',
       stdout: 'pipe',
       stderr: 'pipe',
@@ -46,6 +60,7 @@ export class Application {
       },
     })
     this.#child = child
+    this.#isReady = false
     void this.#listen(child.stderr)
     const overdue = setTimeout(() => child.kill('SIGKILL'), READY_MS_MAX)
     try {
@@ -53,6 +68,7 @@ export class Application {
         const port = /is ready on http:\/\/[^:]+:(\d+)/.exec(line)?.[1]
         if (port === undefined) continue
         this.#port = Number(port)
+        this.#isReady = true
         return performance.now() - startedMs
       }
       return undefined
@@ -85,7 +101,7 @@ export class Application {
   async stop(): Promise<Exit> {
     return this.#end('SIGTERM')
   }
-  signal(signal: 'SIGTERM'): void {
+  signal(signal: 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): void {
     this.#child?.kill(signal)
   }
 

@@ -19,11 +19,14 @@ const RETRY_MS = 30
 
 export class Client {
   readonly #url: () => string
+  readonly #waitMs: number | undefined
   refused = 0
   broken = 0
 
-  constructor(url: () => string) {
+  /** `waitMs`: an application that does not answer within it is given up, and asked again. */
+  constructor(url: () => string, waitMs?: number) {
     this.#url = url
+    this.#waitMs = waitMs
   }
 
   async place(body: OrderBody, key: string): Promise<Placed> {
@@ -53,6 +56,7 @@ export class Client {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify(body),
+        ...this.#patience(),
       })
       return { status: response.status, body: await response.json() }
     } catch {
@@ -62,11 +66,15 @@ export class Client {
 
   async get<T>(path: string): Promise<T | undefined> {
     try {
-      const response = await fetch(this.#url() + path)
+      const response = await fetch(this.#url() + path, this.#patience())
       return response.ok ? ((await response.json()) as T) : undefined
     } catch {
       return undefined
     }
+  }
+
+  #patience(): RequestInit {
+    return this.#waitMs === undefined ? {} : { signal: AbortSignal.timeout(this.#waitMs) }
   }
 
   /** Asks until `until` is content, or `waitMs` have passed; then undefined. */

@@ -9,16 +9,14 @@ import { SQLITE_FAILPOINTS } from '#millrace/log/sqlite'
 import { Application } from './application.ts'
 import { Client, caughtUp, type ApplicationList } from './client.ts'
 import { check } from './feeds.ts'
+import { Orders } from './orders.ts'
 import { percentiles, printTable, verdict } from './report.ts'
-import { orderNumber } from './session.ts'
 
 export interface KillOptions {
   readonly kills: number
   readonly orders: number
 }
 
-const CLIENTS = 8
-const PACE_MS = 100
 /** Intervals made short, so that every failpoint is passed often. */
 const FLAGS = ['--commit-ms', '20', '--maintenance-ms', '500']
 /** A minute closes once a minute, and its grace and silence come on top. */
@@ -37,47 +35,13 @@ const ONCE = new Set([
 const AT_CLOSING = new Set(['runtime:shutdown', 'log:closing'])
 const NTH_MAX = 20
 
-class Orders {
-  readonly accepted: string[] = []
-  readonly #client: Client
-  readonly #count: number
-  #next = 0
-  #isStopping = false
-
-  constructor(client: Client, count: number) {
-    this.#client = client
-    this.#count = count
-  }
-
-  /** Posts until the count is reached, and on while the drill still needs something to happen. */
-  async run(): Promise<void> {
-    const user = async (): Promise<void> => {
-      while (!this.#isStopping || this.#next < this.#count) {
-        const index = this.#next
-        this.#next += 1
-        const placed = await this.#client.place(orderNumber(index), `kill-${index}`)
-        this.accepted.push(placed.order_id)
-        // A retry after the answer: the same order, which must not count twice.
-        if (index % 10 === 0) await this.#client.place(orderNumber(index), `kill-${index}`)
-        // Enough is enough: from here on just so many that every failpoint is passed.
-        if (index >= this.#count) await Bun.sleep(PACE_MS)
-      }
-    }
-    await Promise.all(Array.from({ length: CLIENTS }, user))
-  }
-
-  stop(): void {
-    this.#isStopping = true
-  }
-}
-
 export async function kill({ kills, orders: count }: KillOptions): Promise<number> {
   const application = new Application(FLAGS)
   const client = new Client(() => application.url)
   const violations: string[] = []
   const readyMs: number[] = []
   const fired: string[] = []
-  const orders = new Orders(client, count)
+  const orders = new Orders(client, count, 'kill')
   let restarts = 0
   let random = 0
 
