@@ -99,7 +99,8 @@ describe.skipIf(kafka === undefined)('a group on a broker', () => {
 
   test('expels a member that does not let go in time; it is told, comes back and gets a share', async () => {
     const quick = { sessionTimeoutMs: SESSION_MS, rebalanceTimeoutMs: SESSION_MS }
-    const a = rig.join(quick)
+    // Seldom, so that it does not hear of it, and come back, before the other has been told that it holds everything.
+    const a = rig.join({ ...quick, heartbeatIntervalMs: SESSION_MS / 3 })
     const before = await a.assigned()
     const b = rig.join(quick)
     await a.revoking()
