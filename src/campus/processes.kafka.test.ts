@@ -1,0 +1,119 @@
+/** Many processes on a real broker: they share the work, come, go and die under load, and nothing is lost, doubled or moved. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { kafkaForTests, startCluster, type Cluster } from '#kafka-for-tests'
+import { checkByConsole } from './test-helper/console-check.ts'
+import { eventually, KafkaProcesses, type KafkaProcess } from './test-helper/kafka-process.ts'
+import { orderNumber } from './scenarios/session.ts'
+
+const LONG_MS = 300_000
+const INVENTORY = 'campus-inventory'
+const USERS = 4
+
+const kafka = await kafkaForTests()
+
+/** Users that order one thing after the other until they are told to stop. */
+class Load {
+  readonly accepted: string[] = []
+  readonly #done: Promise<unknown>
+  #isOver = false
+
+  constructor(name: string, { client }: KafkaProcess, paceMs: number) {
+    const user = async (who: number): Promise<void> => {
+      for (let n = who; !this.#isOver; n += USERS) {
+        const placed = await client.place(orderNumber(n), `${name}-${n}`)
+        this.accepted.push(placed.order_id)
+        await Bun.sleep(paceMs)
+      }
+    }
+    this.#done = Promise.all(Array.from({ length: USERS }, (_, who) => user(who)))
+  }
+
+  async more(count: number): Promise<void> {
+    const goal = this.accepted.length + count
+    await eventually(() => this.accepted.length >= goal, `${count} more orders`)
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true
+    await this.#done
+  }
+}
+
+const tasksOf = async (one: KafkaProcess): Promise<readonly string[]> =>
+  (await one.shares()).flatMap(({ id, tasks }) => tasks.map((taskId) => `${id} ${taskId}`))
+
+/** Every task is run by one of these, and by nobody else. */
+async function areShared(processes: readonly KafkaProcess[]): Promise<boolean> {
+  const lists = await Promise.all(processes.map((one) => one.shares()))
+  for (const [index, { id, tasksOfAll } = { id: '', tasksOfAll: -1 }] of (
+    lists[0] ?? []
+  ).entries()) {
+    const shares = lists.map((list) => list[index])
+    if (shares.some((share) => share?.id !== id || share.state !== 'running')) return false
+    const tasks = shares.flatMap((share) => share?.tasks ?? [])
+    if (tasks.length !== tasksOfAll || new Set(tasks).size !== tasksOfAll) return false
+    const counts = shares.map((share) => share?.tasks.length ?? 0)
+    if (Math.max(...counts) - Math.min(...counts) > 1) return false
+  }
+  return lists.every((list) => list.length > 0)
+}
+
+async function caughtUp(one: KafkaProcess): Promise<boolean> {
+  const shares = await one.shares()
+  return shares.length > 0 && shares.every(({ state, lag }) => state === 'running' && lag === 0)
+}
+
+describe.skipIf(kafka === undefined)('processes on brokers', () => {
+  let broker: Cluster
+  let processes: KafkaProcesses
+  beforeAll(async () => {
+    broker = await startCluster()
+    processes = new KafkaProcesses(broker.bootstrap)
+  }, LONG_MS)
+  afterAll(async () => {
+    await processes.remove()
+    await broker.down()
+  })
+
+  test(
+    'one, two, four and one again share the tasks under load; every order is decided once',
+    async () => {
+      const ingress = processes.add('--role', 'ingress')
+      const workers = Array.from({ length: 4 }, () => processes.add('--role', 'worker'))
+      const [first, second, third, fourth] = workers as [
+        KafkaProcess,
+        KafkaProcess,
+        KafkaProcess,
+        KafkaProcess,
+      ]
+      await Promise.all([ingress.start(), first.start()])
+      const load = new Load('many', ingress, 5)
+      await load.more(200)
+      await second.start()
+      await eventually(() => areShared([first, second]), 'two share')
+      await load.more(200)
+      await Promise.all([third.start(), fourth.start()])
+      await eventually(() => areShared(workers), 'four share')
+      await load.more(200)
+      // One goes politely, one is killed, one is stopped while it is waited for.
+      expect(await second.end('SIGTERM')).toBe(0)
+      await third.end('SIGKILL')
+      await load.more(200)
+      expect(await fourth.end('SIGTERM')).toBe(0)
+      await eventually(() => areShared([first]), 'one has all')
+      await load.more(200)
+      await load.stop()
+      await eventually(() => caughtUp(first), 'caught up')
+      const report = await checkByConsole(broker.bootstrap, {
+        complete: true,
+        accepted: load.accepted,
+      })
+      expect(report.violations).toEqual([])
+      expect(report.orders).toBe(load.accepted.length)
+      expect(processes.complaints).not.toContain('is rebuilt')
+      expect(await first.end('SIGTERM')).toBe(0)
+      expect(await ingress.end('SIGTERM')).toBe(0)
+    },
+    LONG_MS,
+  )
+})
