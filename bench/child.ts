@@ -5,7 +5,7 @@ import { join } from 'node:path'
 const ROOT = join(import.meta.dir, '..')
 
 /** What `bun run topology` sets: the size of the machine as the garbage collector is told it, so that it collects sooner. */
-function topologySettings(): Readonly<Record<string, string>> {
+export function topologySettings(): Readonly<Record<string, string>> {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     readonly scripts: { readonly topology: string }
   }

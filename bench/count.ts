@@ -1,7 +1,18 @@
 /** Orders per item and minute, every update forwarded: one JSON value in, one JSON value out. */
 import type { Encodes } from '#log'
-import { json, StreamsBuilder, string, topic, tumbling, type Serde, type Topology } from '#topology'
-import { text, jsonText, int64, type LoopBody, type LoopOutput } from './loop.ts'
+import {
+  bytes,
+  json,
+  StreamsBuilder,
+  string,
+  topic,
+  tumbling,
+  type EmitOption,
+  type ReadableTopic,
+  type Serde,
+  type Topology,
+} from '#topology'
+import { text, jsonText, int64, type LoopAdds, type LoopBody } from './loop.ts'
 import type { Order } from './orders.ts'
 
 export const COUNT_STORE = 'orders-per-minute'
@@ -18,13 +29,32 @@ interface Count {
 
 export function countTopology(applicationId: string, input: string, output: string): Topology {
   const orders = topic(input, { key: string(), value: json() as Serde<Order> })
+  return countOn(applicationId, orders, output, {})
+}
+
+/** The same where the value, which nobody looks at, is left as it is: as the peer on Kafka Streams does. */
+export function unparsedCountTopology(
+  applicationId: string,
+  input: string,
+  output: string,
+  emit: EmitOption = {},
+): Topology {
+  return countOn(applicationId, topic(input, { key: string(), value: bytes() }), output, emit)
+}
+
+function countOn<V>(
+  applicationId: string,
+  orders: ReadableTopic<string, V>,
+  output: string,
+  emit: EmitOption,
+): Topology {
   const counts = topic(output, { key: string(), value: json() as Serde<Count> })
   const builder = new StreamsBuilder(applicationId)
   builder
     .stream(orders)
     .groupByKey()
     .windowedBy(tumbling({ sizeMs: MINUTE_MS, graceMs: GRACE_MS }))
-    .count(COUNT_STORE)
+    .count(COUNT_STORE, emit)
     .toStream()
     .map((orders, { key, window }) => [key, countOf(key, window.startMs, orders)])
     .to(counts)
@@ -49,7 +79,7 @@ export class CasualCount implements LoopBody {
   readonly #counts = new Map<string, number>()
   readonly #changed = new Map<string, number>()
 
-  record(key: string, _value: unknown, timestampMs: number, output: LoopOutput): void {
+  record(key: string, _value: unknown, timestampMs: number, output: LoopAdds): void {
     const startMs = timestampMs - (timestampMs % MINUTE_MS)
     const id = `${key}@${startMs}`
     const orders = (this.#counts.get(id) ?? 0) + 1
@@ -58,7 +88,7 @@ export class CasualCount implements LoopBody {
     output.add(timestampMs, key, text, countOf(key, startMs, orders), jsonText)
   }
 
-  changelog(output: (store: string) => LoopOutput): void {
+  changelog(output: (store: string) => LoopAdds): void {
     const changelog = output(COUNT_STORE)
     for (const [id, timestampMs] of this.#changed) {
       const at = id.lastIndexOf('@')
@@ -84,7 +114,7 @@ export class BestCount implements LoopBody {
   #window = new Map<string, Tally>()
   #changed: Tally[] = []
 
-  record(key: string, _value: unknown, timestampMs: number, output: LoopOutput): void {
+  record(key: string, _value: unknown, timestampMs: number, output: LoopAdds): void {
     const startMs = timestampMs - (timestampMs % MINUTE_MS)
     if (startMs !== this.#startMs) this.#enter(startMs)
     let tally = this.#window.get(key)
@@ -101,7 +131,7 @@ export class BestCount implements LoopBody {
     output.add(timestampMs, key, text, countOf(key, startMs, tally.orders), jsonText)
   }
 
-  changelog(output: (store: string) => LoopOutput): void {
+  changelog(output: (store: string) => LoopAdds): void {
     const changelog = output(COUNT_STORE)
     for (const tally of this.#changed) {
       changelog.add(tally.timestampMs, tally, windowKey, tally.orders, int64)

@@ -18,11 +18,16 @@ import {
 const FETCH_BYTES_MAX = 4 * 1024 * 1024
 const SPLIT_BYTES = 500_000
 
+/** Where a loop's records go. */
+export interface LoopAdds {
+  add<K, V>(timestampMs: number, key: K, keyAs: Encodes<K>, value: V, valueAs: Encodes<V>): void
+}
+
 /** What a loop does with one record, and what it has changed since the last commit. */
 export interface LoopBody {
-  record(key: string, value: unknown, timestampMs: number, output: LoopOutput): void
+  record(key: string, value: unknown, timestampMs: number, output: LoopAdds): void
   /** Writes every entry that was changed, once, to the changelog that is called `store`. */
-  changelog(output: (store: string) => LoopOutput): void
+  changelog(output: (store: string) => LoopAdds): void
 }
 
 export interface LoopOptions {
@@ -41,7 +46,7 @@ export const jsonText: Encodes<object> = {
 export const int64: Encodes<number> = { write: (value, target) => target.int64(value) }
 
 /** Records for one partition, in batches of half a megabyte at most. */
-export class LoopOutput {
+export class LoopOutput implements LoopAdds {
   readonly #place: TopicPartition
   readonly #writer: RecordBatchWriter = new RecordBatchWriter()
   #appends: Append[] = []

@@ -1,7 +1,7 @@
 /** Every order is decided once, against the stock of its item: dedupe by id, one store, one JSON verdict out. */
 import type { Encodes } from '#log'
 import { json, store, StreamsBuilder, string, topic, type Serde, type Topology } from '#topology'
-import { int64, jsonText, text, type LoopBody, type LoopOutput } from './loop.ts'
+import { int64, jsonText, text, type LoopAdds, type LoopBody } from './loop.ts'
 import type { Order } from './orders.ts'
 
 export const SEEN_STORE = 'orders-seen'
@@ -22,14 +22,20 @@ interface Verdict {
   readonly timestamp: number
 }
 
-export function reserveTopology(applicationId: string, input: string, output: string): Topology {
+export function reserveTopology(
+  applicationId: string,
+  input: string,
+  output: string,
+  { dedupes }: { readonly dedupes: boolean } = { dedupes: true },
+): Topology {
   const orders = topic(input, { key: string(), value: json() as Serde<Order> })
   const verdicts = topic(output, { key: string(), value: json() as Serde<Verdict> })
   const inventory = store(STOCK_STORE, { key: string(), value: json() as Serde<Shelf> })
   const builder = new StreamsBuilder(applicationId)
-  builder
-    .stream(orders)
-    .dedupe(SEEN_STORE, { by: ({ order_id }) => order_id, withinMs: DAY_MS })
+  const all = builder.stream(orders)
+  const by = ({ order_id }: Order): string => order_id
+  const once = dedupes ? all.dedupe(SEEN_STORE, { by, withinMs: DAY_MS }) : all
+  once
     .processValues('reserve', { inventory }, (order, { inventory }): Verdict => {
       const { item_id, qty } = order
       const { available, reserved } = inventory.get(item_id) ?? { available: STOCK, reserved: 0 }
@@ -50,17 +56,20 @@ const jsonShelf: Encodes<Shelf> = jsonText
 
 /** A Set of ids that is never cleaned up, and a Map of shelves. */
 export class LoopReserve implements LoopBody {
+  readonly #dedupes: boolean
   readonly #seen = new Set<string>()
   readonly #stock = new Map<string, Shelf>()
   #newIds: { readonly id: string; readonly timestampMs: number }[] = []
   readonly #changed = new Map<string, number>()
 
-  record(key: string, value: unknown, timestampMs: number, output: LoopOutput): void {
+  constructor(dedupes: boolean = true) {
+    this.#dedupes = dedupes
+  }
+
+  record(key: string, value: unknown, timestampMs: number, output: LoopAdds): void {
     const order = value as Order
     const { order_id, item_id, qty } = order
-    if (this.#seen.has(order_id)) return
-    this.#seen.add(order_id)
-    this.#newIds.push({ id: order_id, timestampMs })
+    if (this.#dedupes && this.#isRepeat(order_id, timestampMs)) return
     const { available, reserved } = this.#stock.get(item_id) ?? { available: STOCK, reserved: 0 }
     if (available < qty) {
       output.add(timestampMs, key, text, verdictOf(order, 'failed'), jsonText)
@@ -71,10 +80,17 @@ export class LoopReserve implements LoopBody {
     output.add(timestampMs, key, text, verdictOf(order, 'reserved'), jsonText)
   }
 
-  changelog(output: (store: string) => LoopOutput): void {
-    const ids = output(SEEN_STORE)
+  #isRepeat(id: string, timestampMs: number): boolean {
+    if (this.#seen.has(id)) return true
+    this.#seen.add(id)
+    this.#newIds.push({ id, timestampMs })
+    return false
+  }
+
+  changelog(output: (store: string) => LoopAdds): void {
+    const ids = this.#newIds.length > 0 ? output(SEEN_STORE) : undefined
     for (const { id, timestampMs } of this.#newIds) {
-      ids.add(timestampMs, id, text, timestampMs, int64)
+      ids?.add(timestampMs, id, text, timestampMs, int64)
     }
     this.#newIds = []
     const shelves = output(STOCK_STORE)
