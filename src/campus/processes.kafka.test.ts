@@ -116,4 +116,121 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
     },
     LONG_MS,
   )
+
+  test(
+    'a rolling restart moves no task, wherever the restarted process answers then (rule 12)',
+    async () => {
+      const ingress = processes.add('--role', 'ingress')
+      const pair = [processes.add('--role', 'worker'), processes.add('--role', 'worker')] as const
+      await Promise.all([ingress.start(), ...pair.map((one) => one.start())])
+      await eventually(() => areShared(pair), 'two share')
+      const load = new Load('rolling', ingress, 10)
+      await load.more(50)
+      for (const [restarted, other] of [pair, pair.toReversed()] as [
+        KafkaProcess,
+        KafkaProcess,
+      ][]) {
+        const [held, beside] = [await tasksOf(restarted), await tasksOf(other)]
+        expect(held.length).toBeGreaterThan(0)
+        const before = restarted.url
+        for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+          await restarted.end(signal)
+          await load.more(20)
+          expect(await tasksOf(other)).toEqual(beside)
+          await restarted.start()
+          expect(restarted.url).not.toBe(before)
+          await eventually(
+            async () => JSON.stringify(await tasksOf(restarted)) === JSON.stringify(held),
+            'its tasks run again',
+          )
+          expect(await tasksOf(other)).toEqual(beside)
+          await load.more(20)
+        }
+      }
+      // The group knows where they answer now: what the ingress is asked it asks of them.
+      const id = load.accepted.at(-1) ?? ''
+      const decided = await ingress.client.waitFor<{ readonly status: string }>(
+        `/orders/${id}`,
+        ({ status }) => status !== 'placed',
+        30_000,
+      )
+      expect(decided?.status).toBeOneOf(['reserved', 'failed'])
+      await load.stop()
+      await eventually(async () => (await caughtUp(pair[0])) && caughtUp(pair[1]), 'caught up')
+      const report = await checkByConsole(broker.bootstrap, {
+        complete: true,
+        accepted: load.accepted,
+      })
+      expect(report.violations).toEqual([])
+      expect(processes.complaints).not.toContain('is rebuilt')
+      for (const one of [ingress, ...pair]) expect(await one.end('SIGTERM')).toBe(0)
+    },
+    LONG_MS,
+  )
+
+  test(
+    'with standbys a takeover restores what the standby has not followed yet, and no more',
+    async () => {
+      const ingress = processes.add('--role', 'ingress')
+      const flags = ['--role', 'worker', '--standbys', '1']
+      const pair = [processes.add(...flags), processes.add(...flags)] as const
+      const [first, second] = pair
+      await Promise.all([ingress.start(), ...pair.map((one) => one.start())])
+      await eventually(() => areShared(pair), 'two share')
+      const load = new Load('standby', ingress, 2)
+      await load.more(1_500)
+      await load.stop()
+      await eventually(async () => (await caughtUp(first)) && caughtUp(second), 'caught up')
+      const before = await second.share(INVENTORY)
+      const stateful = (await first.share(INVENTORY))?.tasks ?? []
+      expect(before?.standbys).toEqual([...stateful])
+      // What it has followed stands still once everything is committed.
+      const followed = async (): Promise<number> =>
+        (await second.share(INVENTORY))?.restoredRecords ?? 0
+      let restored = -1
+      await eventually(async () => {
+        const last = restored
+        restored = await followed()
+        await Bun.sleep(500)
+        return restored === last && restored > 500
+      }, 'the standby has followed')
+      await first.end('SIGKILL')
+      await eventually(() => areShared([second]), 'taken over')
+      expect((await followed()) - restored).toBeLessThan(50)
+      const { client } = ingress
+      const after = new Load('taken-over', ingress, 2)
+      await after.more(100)
+      await after.stop()
+      await eventually(() => caughtUp(second), 'caught up')
+      expect(await client.get<readonly unknown[]>('/inventory')).toHaveLength(10)
+      const report = await checkByConsole(broker.bootstrap, {
+        complete: true,
+        accepted: [...load.accepted, ...after.accepted],
+      })
+      expect(report.violations).toEqual([])
+      expect(processes.complaints).not.toContain('is rebuilt')
+      for (const one of [ingress, second]) expect(await one.end('SIGTERM')).toBe(0)
+    },
+    LONG_MS,
+  )
+
+  test('what nobody runs is a problem that says so, not a wrong answer', async () => {
+    const ingress = processes.add('--role', 'ingress')
+    await ingress.start()
+    await eventually(async () => {
+      const response = await fetch(`${ingress.url}/inventory`)
+      const { detail } = (await response.json()) as { readonly detail?: string }
+      return response.status === 503 && detail?.includes('nobody runs that part') === true
+    }, 'nobody runs it')
+    const response = await fetch(`${ingress.url}/inventory/soup`)
+    expect(response.status).toBe(503)
+    expect(response.headers.get('retry-after')).toBe('1')
+    // The order is taken all the same, and known.
+    const placed = await ingress.client.place(orderNumber(0), 'nobody')
+    const found = await ingress.client.get<{ readonly status: string }>(
+      `/orders/${placed.order_id}`,
+    )
+    expect(found?.status).toBe('placed')
+    expect(await ingress.end('SIGTERM')).toBe(0)
+  })
 })
