@@ -79,16 +79,16 @@ export class ProxiedConnection {
     this.#onTheWay += 1
     this.#toBroker = this.#toBroker.then(async () => {
       if (rule?.options.action === 'cut') this.end()
-      if (rule?.options.action === 'delay') await Bun.sleep(rule.delayMs)
+      if (rule?.options.action === 'delay') await rule.wait()
       if (rule?.options.action !== 'drop') send()
-      if (rule?.options.action === 'duplicate') void this.#repeat(rule.delayMs, () => send(true))
+      if (rule?.options.action === 'duplicate') void this.#repeat(rule, () => send(true))
       this.#arrived()
     })
   }
 
-  async #repeat(delayMs: number, send: () => void): Promise<void> {
+  async #repeat(rule: Rule, send: () => void): Promise<void> {
     this.#onTheWay += 1
-    await Bun.sleep(delayMs)
+    await rule.wait()
     send()
     this.#arrived()
   }
@@ -114,11 +114,11 @@ export class ProxiedConnection {
         case 'cut':
           return this.end()
         case 'delay':
-          await Bun.sleep(rule.delayMs)
+          await rule.wait()
           return send()
         case 'duplicate':
           send()
-          setTimeout(send, rule.delayMs)
+          void rule.wait().then(send)
       }
     })
   }

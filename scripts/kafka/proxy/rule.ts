@@ -16,6 +16,8 @@ export interface RuleOptions {
    */
   readonly action: 'drop' | 'delay' | 'duplicate' | 'cut'
   readonly delayMs?: number | (() => number)
+  /** Instead of `delayMs`: waits until this resolves. */
+  readonly until?: () => Promise<unknown>
   /** Every how many of those that match; each by default. */
   readonly every?: number
   /** Only after so many that match. */
@@ -48,9 +50,10 @@ export class Rule {
     return this.#seen
   }
 
+  /** `delay EndTxn request 400 ms`. */
   get name(): string {
-    const { api, side, action } = this.options
-    return `${action} ${api} ${side}`
+    const { api, side, action, delayMs } = this.options
+    return `${action} ${api} ${side}${typeof delayMs === 'number' ? ` ${delayMs} ms` : ''}`
   }
 
   /** From here on it does nothing; the counts stay. */
@@ -69,9 +72,10 @@ export class Rule {
     return true
   }
 
-  get delayMs(): number {
-    const { delayMs = 0 } = this.options
-    return typeof delayMs === 'function' ? delayMs() : delayMs
+  async wait(): Promise<void> {
+    const { delayMs = 0, until } = this.options
+    if (until !== undefined) await until()
+    else await Bun.sleep(typeof delayMs === 'function' ? delayMs() : delayMs)
   }
 
   #matches({ api, clientId, transactionalId }: RequestHeader, side: string): boolean {

@@ -5,7 +5,7 @@
  * Invariant: what was held back inside a commit is held until after the zombie has joined again: a driver that asks for its
  * generation only when it sends would be let in with the new one.
  */
-import type { Rule, RuleOptions } from '#kafka-for-tests/proxy'
+import type { RuleOptions } from '#kafka-for-tests/proxy'
 import { runDrill, type Drill, type DrillOptions } from './drill.ts'
 import type { Member } from './fleet.ts'
 import { INVENTORY, waitUntil } from './watch.ts'
@@ -22,9 +22,11 @@ const PLACES: readonly (Place | undefined)[] = [
 ]
 const STOPS_MS_MAX = 60_000
 const MOVES_MS_MAX = 60_000
-/** After it goes on, until it may have what it waited for. */
-const HELD_MS = 2_500
-const JITTER_MS = 150
+/** How much longer than until it has joined again. */
+const HELD_MS_MAX = 1_500
+const PAUSE_MS_MAX = 150
+const SKIP_MAX = 10
+const COMMIT = ['Produce', 'TxnOffsetCommit', 'EndTxn'] as const
 
 export function kafkaZombie(options: DrillOptions): Promise<number> {
   return runDrill({ name: 'kafka-zombie', members: 2, isProxied: true, run }, options)
@@ -32,76 +34,66 @@ export function kafkaZombie(options: DrillOptions): Promise<number> {
 
 async function run(drill: Drill): Promise<void> {
   const { fleet, proxy, random, options } = drill
-  const pauses: Rule[] = []
-  let inside = 0
-  let moved = 0
+  const counts = { inside: 0, moved: 0, held: 0 }
   for (let round = 0; round < options.rounds; round += 1)
     for (const place of PLACES) {
       const member = random.pick(fleet.members)
-      if ((await drill.partitionsOf(member)).length === 0) {
-        drill.say(`${member.clientId} holds nothing yet`)
-        await waitUntil(async () => (await drill.partitionsOf(member)).length > 0, MOVES_MS_MAX)
-      }
+      await waitUntil(async () => (await drill.partitionsOf(member)).length > 0, MOVES_MS_MAX)
+      const gate = Promise.withResolvers<void>()
       if (place === undefined) member.freeze()
-      else if (await stopInside(drill, member, place, pauses)) inside += 1
+      else if (await stopInside(drill, member, place, gate.promise)) counts.inside += 1
       else drill.violate(`${member.clientId} was never at ${place.api} ${place.side}`)
       const isGone = await waitUntil(async () => !(await drill.isMember(member)), MOVES_MS_MAX)
-      if (isGone) moved += 1
+      if (isGone) counts.moved += 1
       else drill.violate(`the group never missed ${member.clientId}`)
       // The other one works with what it was given.
-      await drill.progress(20, MOVES_MS_MAX)
+      if (!(await drill.progress(20, MOVES_MS_MAX))) drill.violate('nobody went on instead')
       drill.say(`${member.clientId} goes on after ${place?.api ?? 'nothing'} ${place?.side ?? ''}`)
       member.thaw()
-      await Bun.sleep(HELD_MS)
+      const hasJoined = await waitUntil(() => drill.isMember(member), MOVES_MS_MAX)
+      if (!hasJoined) drill.violate(`${member.clientId} never joined again`)
+      else if (place !== undefined) counts.held += 1
+      await Bun.sleep(random.between(0, HELD_MS_MAX))
+      gate.resolve()
       proxy.heal()
-      const isBack = await waitUntil(async () => {
-        const all = await Promise.all(fleet.members.map((one) => drill.partitionsOf(one)))
-        return all.every((partitions) => partitions.length > 0)
-      }, MOVES_MS_MAX)
+      const isBack = await waitUntil(
+        async () => (await drill.partitionsOf(member)).length > 0,
+        MOVES_MS_MAX,
+      )
       if (!isBack) drill.violate(`${member.clientId} was never given anything again`)
     }
-  const held = pauses.reduce((sum, { fired }) => sum + fired, 0)
-  if (held === 0) drill.violate('nothing was held back inside a commit')
   drill.rows.push(
-    ['stopped inside a commit', inside],
-    ['stopped outside', options.rounds],
-    ['tasks moved away from it', moved],
-    ['held back until it had joined again', held],
+    ['stopped inside a commit', counts.inside],
+    ['stopped anywhere', options.rounds],
+    ['tasks moved away from it', counts.moved],
+    ['commit held until it had joined again', counts.held],
   )
 }
 
-/** Stops the process as soon as it is there in a commit of the inventory, and holds back what it waits for. */
+/** Stops the process as soon as it is there in a commit of the inventory, and holds back what it waits for until the gate opens. */
 async function stopInside(
   { proxy, random }: Drill,
   member: Member,
   place: Place,
-  pauses: Rule[],
+  gate: Promise<void>,
 ): Promise<boolean> {
-  const { clientId } = member
-  const requests = ['Produce', 'TxnOffsetCommit', 'EndTxn'] as const
-  // A pause between any two requests of a commit, also of one that the stop does not hit.
-  const jitter = requests.map((api) =>
-    proxy.add({
-      api,
-      side: 'response',
-      action: 'delay',
-      delayMs: () => (member.isFrozen ? HELD_MS : random.between(0, JITTER_MS)),
-      clientId,
-      transaction: INVENTORY,
-      skip: api === place.api && place.side === 'response' ? 1 : 0,
-      times: 40,
-    }),
-  )
-  void jitter
+  const which = { clientId: member.clientId, transaction: INVENTORY, action: 'delay' } as const
   const stop = proxy.add({
+    ...which,
     ...place,
-    action: 'delay',
-    delayMs: () => HELD_MS,
-    clientId,
-    transaction: INVENTORY,
+    until: () => gate,
     onFired: () => member.freeze(),
+    // One of the first of a run, or one after many.
+    skip: random.between(0, SKIP_MAX),
     times: 1,
   })
-  pauses.push(stop)
+  // A pause between any two requests of a commit; and what is asked again after the stop waits for the gate as well.
+  for (const api of COMMIT)
+    proxy.add({
+      ...which,
+      api,
+      side: 'response',
+      until: () => (stop.fired > 0 ? gate : Bun.sleep(random.between(0, PAUSE_MS_MAX))),
+    })
   return waitUntil(() => stop.fired > 0, STOPS_MS_MAX)
 }
