@@ -5,6 +5,8 @@ import { type Log, LogError, type MemberIdentity } from '../log.ts'
 import { fresh, openForMembers, type LogHarness, type LogUnderTest } from './harness.ts'
 import { heldBy, TestMember } from './members.ts'
 
+const WAIT_MS = 50
+
 export function staticMembersSection(harness: LogHarness): void {
   describe('static members', () => {
     let under: LogUnderTest
@@ -111,6 +113,20 @@ export function staticMembersSection(harness: LogHarness): void {
       expect(second.pending).toEqual([])
       expect(await commitAs(after)).toBe('committed')
       await second.member.close({ leave: true })
+    })
+
+    test('a place that nobody comes back for is nobody’s when its session has ended', async () => {
+      const { sessionTimeoutMs = 600 } = harness
+      const options = { groupId, topics: [topic], instanceId: 'a', sessionTimeoutMs }
+      const a = await TestMember.join(log, options)
+      await a.assigned()
+      await a.member.close({ leave: false })
+      expect((await log.describeGroups([groupId]))[0]?.members).toHaveLength(1)
+      for (;;) {
+        const [group] = await log.describeGroups([groupId])
+        if (group === undefined || group.members.length === 0) break
+        await (under.pass?.(WAIT_MS) ?? Bun.sleep(WAIT_MS))
+      }
     })
 
     test('leaving gives the place up at once', async () => {

@@ -22,7 +22,7 @@ import {
   type TopicSpec,
 } from '../log.ts'
 import { startGroupMember } from '../group-member.ts'
-import { describeGroup } from '../membership.ts'
+import { advance, describeGroup } from '../membership.ts'
 import { RecordCursor } from '../record-cursor.ts'
 import { checkBatch } from '../record-batch.ts'
 import { currentEpoch, numberOf, type PartitionEntry } from './catalog.ts'
@@ -172,7 +172,9 @@ export class SqliteLog implements Log {
     return this.#handle.readSoon(() => {
       const known = this.#groups.groupIds()
       const wanted = groupIds?.filter((groupId) => known.includes(groupId)) ?? known
-      return wanted.map((groupId) => describeGroup(groupId, this.#groups.read(groupId, nowMs)))
+      // A session that has ended is written down only when somebody next does something to the group.
+      const groupOf = (groupId: string) => advance(this.#groups.read(groupId, nowMs), nowMs)
+      return wanted.map((groupId) => describeGroup(groupId, groupOf(groupId)))
     })
   }
 
