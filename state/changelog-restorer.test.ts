@@ -23,6 +23,19 @@ describe('rows of restored records', () => {
     expect([restorer.rows, restorer.take()]).toEqual([0, []])
   })
 
+  test('a key that comes again is one row, its latest; a delete may be that, or what comes after one', async () => {
+    const restorer = changelogRestorer(KEY_VALUE, await openMemory())
+    for (const [at, [key, value]] of ['a1', 'b2', 'c3', 'a4', 'b', 'b5', 'c'].entries()) {
+      restorer.add(restored(bytes(key ?? ''), value === undefined ? null : bytes(value), at))
+    }
+    expect(restorer.rows).toBe(3)
+    expect(restorer.take().map(({ key, value }) => [key.toHex(), value?.toHex()])).toEqual([
+      ['61', '000000000000000334'],
+      ['62', '000000000000000535'],
+      ['63', undefined],
+    ])
+  })
+
   test('rows that were taken stay as they are while the next batch fills up', async () => {
     const restorer = changelogRestorer(KEY_VALUE, await openMemory())
     restorer.add(restored(bytes('a'), bytes('first'), 1))

@@ -4,10 +4,11 @@
  * Invariant: applying what `take` answers, in order, leaves a backend from which the task store loads the same contents as
  * from the one that was lost.
  */
-import { ByteWriter, readInt64 } from '#system'
+import { readInt64 } from '#system'
 import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
 import { DedupeRestorer } from './dedupe-restorer.ts'
-import { parseWindowStoreKey, TIMESTAMP_BYTES, WINDOW_SUFFIX_BYTES } from './row-format.ts'
+import { LatestRows } from './latest-rows.ts'
+import { parseWindowStoreKey, WINDOW_SUFFIX_BYTES } from './row-format.ts'
 import type { ChangelogRestorer, RestoredExpiry, RestoredRecord, RestoreSpec } from './restorer.ts'
 import { StateError, type StateStore, type StoreChange } from './store.ts'
 import { observedTimeNote, readObservedTime, WindowRetention } from './window-retention.ts'
@@ -16,7 +17,7 @@ import { observedTimeNote, readObservedTime, WindowRetention } from './window-re
 export function changelogRestorer(spec: RestoreSpec, store: StateStore): ChangelogRestorer {
   switch (spec.kind) {
     case 'key-value':
-      return spec.timestamped ? new TimestampedRestorer() : new PlainRestorer()
+      return new RowRestorer(spec.timestamped)
     case 'window':
       return new WindowRestorer(spec, store)
     case 'suppress':
@@ -28,73 +29,24 @@ export function changelogRestorer(spec: RestoreSpec, store: StateStore): Changel
 
 async function* nothing(): AsyncGenerator<never> {}
 
-function keyOf({ buffer, keyStart, keyEnd }: RestoredRecord): Uint8Array {
-  return buffer.subarray(keyStart, keyEnd)
-}
+/** Rows are the records, or ts(8) ‖ value. */
+class RowRestorer implements ChangelogRestorer {
+  readonly #latest: LatestRows
 
-/** Rows are the records. */
-class PlainRestorer implements ChangelogRestorer {
-  #changes: StoreChange[] = []
+  constructor(timestamped: boolean) {
+    this.#latest = new LatestRows(timestamped)
+  }
 
   get rows(): number {
-    return this.#changes.length
+    return this.#latest.rows
   }
 
   add(record: RestoredRecord): void {
-    const { buffer, valueStart, valueEnd } = record
-    const value = valueStart < 0 ? null : buffer.subarray(valueStart, valueEnd)
-    this.#changes.push({ key: keyOf(record), value })
+    this.#latest.add(record)
   }
 
   take(): readonly StoreChange[] {
-    const changes = this.#changes
-    this.#changes = []
-    return changes
-  }
-
-  expired(): AsyncGenerator<never> {
-    return nothing()
-  }
-}
-
-/** Rows are ts(8) ‖ value; all values of one batch are written into one buffer. */
-class TimestampedRestorer implements ChangelogRestorer {
-  #keys: Uint8Array[] = []
-  /** Where each row ends; −1 for a delete. */
-  #ends: number[] = []
-  #values = new ByteWriter(1 << 16)
-
-  get rows(): number {
-    return this.#keys.length
-  }
-
-  add(record: RestoredRecord): void {
-    const { buffer, valueStart, valueEnd, timestampMs } = record
-    this.#keys.push(keyOf(record))
-    if (valueStart < 0) {
-      this.#ends.push(-1)
-      return
-    }
-    this.#values.int64(timestampMs)
-    this.#values.range(buffer, valueStart, valueEnd)
-    this.#ends.push(this.#values.length)
-  }
-
-  take(): readonly StoreChange[] {
-    const { buffer } = this.#values
-    const changes: StoreChange[] = []
-    let start = 0
-    for (let index = 0; index < this.#keys.length; index++) {
-      const key = this.#keys[index] as Uint8Array
-      const end = this.#ends[index] as number
-      changes.push({ key, value: end < 0 ? null : buffer.subarray(start, end) })
-      if (end >= 0) start = end
-    }
-    // A new buffer: the rows are views of the old one.
-    this.#values = new ByteWriter(Math.max(this.#values.length + TIMESTAMP_BYTES, 1 << 16))
-    this.#keys = []
-    this.#ends = []
-    return changes
+    return this.#latest.take()
   }
 
   expired(): AsyncGenerator<never> {
@@ -107,7 +59,7 @@ class TimestampedRestorer implements ChangelogRestorer {
  * store is searched for them each time a segment of them has: rows lie by key, and an index would cost what a live store costs.
  */
 class WindowRestorer implements ChangelogRestorer {
-  readonly #inner = new TimestampedRestorer()
+  readonly #inner = new LatestRows(true)
   readonly #store: StateStore
   readonly #retention: WindowRetention
   #notedTimeMs: number
@@ -158,11 +110,11 @@ class WindowRestorer implements ChangelogRestorer {
 }
 
 /** Rows are the records, in the one version that is written. */
-class SuppressRestorer extends PlainRestorer {
+class SuppressRestorer extends RowRestorer {
   readonly #name: string
 
   constructor(name: string) {
-    super()
+    super(false)
     this.#name = name
   }
 
