@@ -16,6 +16,7 @@ import {
   type Random,
   type TopologySource,
 } from '#millrace'
+import { migratedFrom } from '#millrace/migration'
 import { analyticsTopology } from './analytics.ts'
 import { Applications } from './applications.ts'
 import type { Flags } from './flags.ts'
@@ -197,7 +198,7 @@ async function openTaking(parts: TakingParts): Promise<OrderTaking> {
   const { clock } = machine
   const onBrokers = isOnBrokers(flags.log)
   const stem = number === '0' ? places.ingress : `${places.ingress}-${number}`
-  const path = ingressFileOf(stem, log.id)
+  const path = ingressFileOf(stem, log.id, await migratedFrom(log))
   const requests = holding(new Requests(path), (one) => one.close())
   requests.forget(clock.nowMs(), FORGET_ROWS_MAX)
   const writer = holding(await log.writer(), (one) => one.close())

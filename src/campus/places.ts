@@ -32,16 +32,23 @@ export function placesOf(log: string): Places {
   }
 }
 
-/** `stem.db` unless that is another log's; then `stem.2.db`, and so on. */
-export function ingressFileOf(stem: string, logId: string): string {
+/**
+ * `stem.db` unless that is another log's; then `stem.2.db`, and so on. `earlierIds`: logs that were migrated to this one, whose
+ * retries come here from now on. Their file becomes this log's.
+ */
+export function ingressFileOf(
+  stem: string,
+  logId: string,
+  earlierIds: readonly string[] = [],
+): string {
   for (let number = 1; number <= FILES_MAX; number += 1) {
     const path = number === 1 ? `${stem}.db` : `${stem}.${number}.db`
-    if (isOfLog(path, logId)) return path
+    if (isOfLog(path, logId, earlierIds)) return path
   }
   throw new LogError('LOG_REFUSED', `${FILES_MAX} files ${stem}.db are of other logs: move them`)
 }
 
-function isOfLog(path: string, logId: string): boolean {
+function isOfLog(path: string, logId: string, earlierIds: readonly string[]): boolean {
   const database = new Database(path, { create: true, strict: true })
   try {
     database.run('PRAGMA busy_timeout = 5000')
@@ -51,7 +58,10 @@ function isOfLog(path: string, logId: string): boolean {
       const query = 'SELECT id FROM log'
       const found = database.query<{ readonly id: string }, []>(query).get()
       if (found === null) database.run('INSERT INTO log VALUES (?)', [logId])
-      return found === null || found.id === logId
+      if (found === null || found.id === logId) return true
+      if (!earlierIds.includes(found.id)) return false
+      database.run('UPDATE log SET id = ?', [logId])
+      return true
     })
     return claim.immediate()
   } finally {

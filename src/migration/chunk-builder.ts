@@ -11,7 +11,6 @@ import {
   type Compression,
   type RawRecord,
   type TopicPartition,
-  type WriterCompression,
 } from '#log'
 import type { Run } from './ledger.ts'
 import { keyOf, type Carried } from './translate.ts'
@@ -22,7 +21,7 @@ export class ChunkBuilder {
   readonly #batchBytesMax: number
   readonly #batches: Uint8Array[] = []
   #writer: RecordBatchWriter = new RecordBatchWriter()
-  #compression: WriterCompression = 'none'
+  #compression: Compression = 'none'
   #count = 0
   #finishedBytes = 0
 
@@ -38,11 +37,10 @@ export class ChunkBuilder {
 
   /** `compression`: what the record's batch came with. */
   add(record: RawRecord, { value, headers }: Carried, compression: Compression): void {
-    const kept = keptCompression(compression)
-    if (kept !== this.#compression) {
+    if (compression !== this.#compression) {
       this.#finishBatch()
-      this.#compression = kept
-      this.#writer = new RecordBatchWriter({ compression: kept })
+      this.#compression = compression
+      this.#writer = new RecordBatchWriter({ compression })
     }
     const key = keyOf(record)
     const { count, sizeBytes, maxTimestampMs } = this.#writer
@@ -70,9 +68,4 @@ export class ChunkBuilder {
     this.#finishedBytes += batch.length
     this.#batches.push(batch)
   }
-}
-
-/** What cannot be written as it was is written with the best that can. */
-function keptCompression(compression: Compression): WriterCompression {
-  return compression === 'snappy' || compression === 'lz4' ? 'zstd' : compression
 }

@@ -91,20 +91,9 @@ export class Ledger {
   /** Of a target without one it is empty. */
   static async read(target: Log, sourceId: string): Promise<Ledger> {
     const ledger = new Ledger(sourceId)
-    if ((await target.describeTopics([LEDGER_TOPIC])).length === 0) return ledger
-    const records = await PartitionRecords.open(target, PLACE)
-    try {
-      const { cursor } = records
-      for (;;) {
-        const next = records.next()
-        if (!(next === true || (await next))) break
-        const { buffer, keyStart, keyEnd, valueStart, valueEnd } = cursor
-        // Another source's: what it brought is as foreign to this one as anything else.
-        if (buffer.utf8Slice(keyStart, keyEnd) !== sourceId) continue
-        ledger.apply(entryOf(buffer.utf8Slice(valueStart, valueEnd), cursor.offset))
-      }
-    } finally {
-      await records.close()
+    for await (const [id, entry] of entriesOn(target)) {
+      // Another source's: what it brought is as foreign to this one as anything else.
+      if (id === sourceId) ledger.apply(entry)
     }
     return ledger
   }
@@ -166,6 +155,35 @@ export class Ledger {
     const found = this.partition(place)
     if (found === undefined) throw unreadable(`${partitionKey(place)} before its topic`)
     return found
+  }
+}
+
+/**
+ * Ids of the logs from which a migration to this one was finished: what is kept beside a log may be known again by that.
+ * None of a log that nothing was migrated to.
+ */
+export async function migratedFrom(log: Log): Promise<readonly string[]> {
+  const ids = new Set<string>()
+  for await (const [id, { kind }] of entriesOn(log)) if (kind === 'finished') ids.add(id)
+  return [...ids]
+}
+
+async function* entriesOn(
+  target: Log,
+): AsyncGenerator<readonly [sourceId: string, entry: LedgerEntry]> {
+  if ((await target.describeTopics([LEDGER_TOPIC])).length === 0) return
+  const records = await PartitionRecords.open(target, PLACE)
+  try {
+    const { cursor } = records
+    for (;;) {
+      const next = records.next()
+      if (!(next === true || (await next))) return
+      const { buffer, offset, keyStart, keyEnd, valueStart, valueEnd } = cursor
+      const sourceId = buffer.utf8Slice(keyStart, keyEnd)
+      yield [sourceId, entryOf(buffer.utf8Slice(valueStart, valueEnd), offset)]
+    }
+  } finally {
+    await records.close()
   }
 }
 

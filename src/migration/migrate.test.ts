@@ -122,6 +122,18 @@ describe('a migration', () => {
     expect([...carried.values()].map(({ offset }) => offset)).toEqual([1, 1])
   })
 
+  test('ends an older one to the same target, and takes over what that has done', async () => {
+    const source = await filled()
+    const target = createMemoryLog()
+    const [older, newer] = await Promise.allSettled([run(source, target), run(source, target)])
+    expect(older).toMatchObject({ status: 'rejected', reason: { code: 'LOG_FENCED' } })
+    expect(newer.status).toBe('fulfilled')
+    for (const partition of [0, 1, 2]) {
+      const at = place('orders', partition)
+      expect(await read(target, at)).toEqual(await read(source, at))
+    }
+  })
+
   test('does not carry its own ledger further', async () => {
     const target = createMemoryLog()
     await run(await filled(), target)

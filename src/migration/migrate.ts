@@ -225,7 +225,7 @@ class Migration {
     const { source } = this.#options
     const moved = new Set<string>()
     for (const place of placesOf(topics)) {
-      const end = await source.endOffset(place, 'read-committed')
+      const end = await source.endOffset(place, 'read-uncommitted')
       if (end === ends.get(partitionKey(place))) continue
       const records = await PartitionRecords.open(source, place, ledger.partition(place)?.next ?? 0)
       if (await records.next()) moved.add(place.topic)

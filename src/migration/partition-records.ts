@@ -1,6 +1,9 @@
 /**
  * The committed records of one partition, one after the other, up to where it ended when this was opened.
  *
+ * A transaction that is committed may not show yet, as long as its markers are on their way: what ended the partition is waited
+ * for (R3), also where that is a transaction that somebody has left open.
+ *
  * Invariant: `cursor` shows the record that `next` has told of, until `next` is called again.
  */
 import {
@@ -39,7 +42,7 @@ export class PartitionRecords {
 
   /** From `start` or the earliest offset, whichever is later. */
   static async open(log: Log, place: TopicPartition, start = 0): Promise<PartitionRecords> {
-    const end = await log.endOffset(place, 'read-committed')
+    const end = await log.endOffset(place, 'read-uncommitted')
     const position = Math.max(start, await log.earliestOffset(place))
     const reader = log.reader()
     if (position < end) reader.assign([{ ...place, position }])

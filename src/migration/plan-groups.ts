@@ -34,14 +34,13 @@ export async function planGroups(
   notes: string[],
 ): Promise<readonly PlannedGroup[]> {
   const groups: PlannedGroup[] = []
-  const described = await source.describeGroups()
+  const described = await source.describeGroups(named)
   for (const groupId of named ?? []) {
     if (described.some((group) => group.groupId === groupId)) continue
     throw new MigrationError('SELECTION', `there is no group ${groupId} on the source`)
   }
   for (const group of described) {
     const { groupId } = group
-    if (named !== undefined && !named.includes(groupId)) continue
     const offsets = await committedBy(source, groupId, places)
     if (offsets.length === 0) continue
     const missing = missingTopic(groupId, offsets, places, chosenTopics)

@@ -45,7 +45,7 @@ export async function planMigration(source: Log, selection: Selection): Promise<
     if (names.includes(topic)) continue
     throw new MigrationError('SELECTION', `there is no topic ${topic} on the source`)
   }
-  const roles = await topicRoles(source, names)
+  const roles = await topicRoles(source, names, chosenTopics)
   const notes: string[] = []
   const topics: PlannedTopic[] = []
   for (const described of all) {

@@ -44,7 +44,7 @@ export async function previewMigration(
     for (const place of placesOf([described])) {
       const next = ledger?.partition(place)?.next ?? 0
       const from = Math.max(next, await source.earliestOffset(place))
-      offsetsLeft += Math.max(0, (await source.endOffset(place, 'read-committed')) - from)
+      offsetsLeft += Math.max(0, (await source.endOffset(place, 'read-uncommitted')) - from)
     }
     const state = known === undefined ? 'new' : known.isFinished ? 'finished' : 'begun'
     topics.push({ topic, partitions, config, offsetsLeft, state })

@@ -13,24 +13,32 @@ export type TopicRole =
 
 const TOPOLOGY_SUFFIX: string = topologyTopicOf('')
 
-/** A topic that is not in the answer is plain. */
+/** Of the chosen ones; a topic that is not in the answer is plain. */
 export async function topicRoles(
   source: Log,
   topics: readonly string[],
+  chosen: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, TopicRole>> {
   const roles = new Map<string, TopicRole>()
   for (const described of topics) {
     if (!described.endsWith(TOPOLOGY_SUFFIX)) continue
     const application = described.slice(0, -TOPOLOGY_SUFFIX.length)
+    const theirs = [...chosen].flatMap((topic) => kindOf(topic, application) ?? [])
+    if (theirs.length === 0) continue
     const inputs = (await readApplicationTopics(source, application))?.inputs
     if (inputs === undefined) continue
-    for (const topic of topics) {
-      const subTopology = /-(\d+)-journal$/.exec(topic)?.[1]
-      if (topic === deadLetterTopicOf(application))
-        roles.set(topic, { kind: 'dead-letters', inputs })
-      else if (subTopology !== undefined && topic === journalTopicOf(application, +subTopology))
-        roles.set(topic, { kind: 'journal', inputs, subTopology: Number(subTopology) })
-    }
+    for (const { topic, ...kind } of theirs) roles.set(topic, { ...kind, inputs })
   }
   return roles
+}
+
+type Kind =
+  | { readonly topic: string; readonly kind: 'dead-letters' }
+  | { readonly topic: string; readonly kind: 'journal'; readonly subTopology: number }
+
+function kindOf(topic: string, application: string): Kind | undefined {
+  if (topic === deadLetterTopicOf(application)) return { topic, kind: 'dead-letters' }
+  const subTopology = Number(/-(\d+)-journal$/.exec(topic)?.[1])
+  if (topic !== journalTopicOf(application, subTopology)) return undefined
+  return { topic, kind: 'journal', subTopology }
 }

@@ -4,6 +4,7 @@ import {
   RecordCursor,
   type FetchedBatch,
   type Log,
+  type MemberIdentity,
   type OffsetCommit,
   type RecordHeaders,
   type TopicConfig,
@@ -70,9 +71,13 @@ export async function append(
 export async function commit(
   log: Log,
   appends: readonly (TopicPartition & { readonly records: readonly TestRecord[] })[],
-  group?: { readonly groupId: string; readonly offsets: readonly OffsetCommit[] },
+  group?: {
+    readonly groupId: string
+    readonly offsets: readonly OffsetCommit[]
+    readonly member?: MemberIdentity
+  },
 ): Promise<void> {
-  const writer = await log.writer({ transactionalId: 'by-hand' })
+  const writer = await log.writer({ transactionalId: `by-hand-${Bun.randomUUIDv7()}` })
   const result = await writer.commit({
     appends: appends.map(({ records, ...at }) => ({
       ...at,
@@ -80,7 +85,7 @@ export async function commit(
       count: records.length,
     })),
     groupId: group?.groupId,
-    member: undefined,
+    member: group?.member,
     offsets: group?.offsets ?? [],
   })
   await writer.close()
