@@ -76,9 +76,10 @@ export async function migrate(options: MigrationOptions): Promise<MigrationRepor
   if (options.source.id === options.target.id) {
     throw new MigrationError('SELECTION', 'source and target are the same log')
   }
+  const migration = new Migration(options)
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await new Migration(options).run()
+      return await migration.run()
     } catch (error) {
       const mayPass =
         error instanceof LogError
@@ -95,6 +96,8 @@ class Migration {
   readonly #copied = new Map<string, number>()
   #ledger: Ledger | undefined
   #records = 0
+  /** By this call. */
+  #hasDone = false
 
   constructor(options: MigrationOptions) {
     this.#options = options
@@ -120,9 +123,10 @@ class Migration {
         failpoint,
         onRecords: (topic, records) => this.#onCopied(topic, records),
       })
+      const open = plan.topics.filter(({ topic }) => !ledger.topics.get(topic)?.isFinished)
+      this.#hasDone ||= open.length > 0 || groups.length > 0
       await copier.note(await makeTargets(target, plan.topics, ledger))
       failpoint('migration:topics-made')
-      const open = plan.topics.filter(({ topic }) => !ledger.topics.get(topic)?.isFinished)
       await this.#copy(copier, open)
       failpoint('migration:copied')
       const verified = new Map<string, VerifiedTopic>()
@@ -145,7 +149,7 @@ class Migration {
         })),
         groups: plan.groups.map(({ groupId }) => groupId),
         notes: plan.notes,
-        isRepeated: open.length === 0 && groups.length === 0,
+        isRepeated: !this.#hasDone,
       }
     } finally {
       await writer.close()

@@ -9,7 +9,7 @@ import {
   type RecordHeaders,
   type TopicConfig,
   type TopicPartition,
-  type WriterCompression,
+  type Compression,
 } from '#log'
 import { noFailpoint, systemClock } from '#system'
 import { migrate, type MigrationOptions, type MigrationReport } from '../migrate.ts'
@@ -42,10 +42,7 @@ export async function create(
   await log.createTopics([{ topic, partitions, config }])
 }
 
-export function batchOf(
-  records: readonly TestRecord[],
-  compression: WriterCompression,
-): Uint8Array {
+export function batchOf(records: readonly TestRecord[], compression: Compression): Uint8Array {
   const batch = new RecordBatchWriter({ compression })
   const bytes = (text: string | Uint8Array | null): Uint8Array | null =>
     typeof text === 'string' ? Buffer.from(text) : text
@@ -59,7 +56,7 @@ export async function append(
   log: Log,
   at: TopicPartition,
   records: readonly TestRecord[],
-  compression: WriterCompression = 'none',
+  compression: Compression = 'none',
 ): Promise<void> {
   const writer = await log.writer()
   const bytes = batchOf(records, compression)
