@@ -71,7 +71,7 @@ const openPaths = new Set<string>()
 class LevelBackend implements StoreBackend {
   readonly kind = 'level' as const
   readonly ordered = false
-  readonly restoreBatchRows: number = 20_000
+  readonly restoreBatchRows: number = 50_000
   readonly restoreSliceRows: number = 5_000
   readonly #options: LevelBackendOptions
   /** What a store found broken while it was open; its files are removed before it is opened again. */
