@@ -118,6 +118,21 @@ test('finds what somebody else wrote meanwhile', async () => {
   expect(refused).toMatch(/^DIFFERS: orders-1: record 0 of the target came from somewhere else/)
 })
 
+test('leaves what came in on the source meanwhile to the next call', async () => {
+  const source = new TamperedLog(await filled())
+  const target = createMemoryLog()
+  const refused = await refusal(
+    run(source, target, {
+      failpoint: (name) => {
+        if (name !== 'migration:copied') return
+        source.arriving = append(source, place('orders', 1), [{ value: 'late' }])
+      },
+    }),
+  )
+  expect(refused).toMatch(/^SOURCE_MOVED: records came into orders/)
+  expect((await run(source, target)).topics[0]?.verified?.records).toBe(3)
+})
+
 test('takes retention of the target for what it is', async () => {
   const source = await filled()
   const target = createMemoryLog()

@@ -87,6 +87,8 @@ class Comparison {
       const next = this.#source.next()
       if (!(next === true || (await next))) break
       const record = this.#source.cursor
+      // Came in after it was copied: whoever asks whether the source has moved finds it.
+      if (record.offset >= this.#map.sourceEnd) break
       const offset = this.#map.recordAt(record.offset)
       if (offset === undefined) return this.#differ(record.offset, 'was not copied')
       while (this.#isTargetOpen && this.#target.cursor.offset < offset) {
