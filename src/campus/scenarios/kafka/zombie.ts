@@ -70,7 +70,7 @@ async function run(drill: Drill): Promise<void> {
   )
 }
 
-/** Stops the process as soon as it is there in a commit of the inventory, and holds back what it waits for until the gate opens. */
+/** Stops the process as soon as it is there in a commit of the inventory; what it waits for comes when the gate opens. */
 async function stopInside(
   { proxy, random }: Drill,
   member: Member,
