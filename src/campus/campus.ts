@@ -28,7 +28,7 @@ import { notificationsTopology } from './notifications.ts'
 import { isOnBrokers, openIntake } from './open-intake.ts'
 import { inventoryLag } from './inventory-lag.ts'
 import { OrderLookup } from './order-lookup.ts'
-import { ingressFileOf, placesOf, type Places } from './places.ts'
+import { inheritIngressFile, ingressFileOf, placesOf, type Places } from './places.ts'
 import { Pressure } from './pressure.ts'
 import type { OrderTaking } from './order-routes.ts'
 import { Requests } from './requests.ts'
@@ -198,7 +198,8 @@ async function openTaking(parts: TakingParts): Promise<OrderTaking> {
   const { clock } = machine
   const onBrokers = isOnBrokers(flags.log)
   const stem = number === '0' ? places.ingress : `${places.ingress}-${number}`
-  const path = ingressFileOf(stem, log.id, await migratedFrom(log))
+  inheritIngressFile({ base: places.ingress, stem }, log.id, await migratedFrom(log))
+  const path = ingressFileOf(stem, log.id)
   const requests = holding(new Requests(path), (one) => one.close())
   requests.forget(clock.nowMs(), FORGET_ROWS_MAX)
   const writer = holding(await log.writer(), (one) => one.close())

@@ -107,7 +107,7 @@ export class MovingCampus {
     }
   }
 
-  /** What the ingress remembers lies beside the log: `ingress.db` for `campus.db` and for brokers. */
+  /** What the ingress remembers lies beside the log, under the log's name. */
   keepRequests(from: string, to: string): void {
     copyFileSync(join(this.folder, 'data', from), join(this.folder, 'data', to))
   }
