@@ -28,7 +28,7 @@ export class Session {
       const client = new Client(() => url)
       return new Session(client, log ?? 'sqlite:data/campus.db', undefined)
     }
-    const application = new Application()
+    const application = new Application([], log)
     const ready = await application.start()
     if (ready === undefined)
       throw new TypeError(`it did not start: ${application.complaints.join('\n')}`)
