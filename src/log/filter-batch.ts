@@ -9,7 +9,6 @@ import { Buffer } from 'node:buffer'
 import { compress } from './compression.ts'
 import type { TopicPartition } from './log.ts'
 import {
-  ATTRIBUTES_AT,
   BATCH_HEADER_BYTES,
   LENGTH_AT,
   LENGTH_OVERHEAD,
@@ -43,12 +42,8 @@ export function filterBatch(
 
   const { compression } = header
   const plain = Buffer.concat(kept)
-  const isCompressed = compression === 'gzip' || compression === 'zstd'
-  const records = isCompressed ? compress(compression, plain) : plain
+  const records = compression === 'none' ? plain : compress(compression, plain)
   const filtered = Buffer.concat([asBuffer(bytes).subarray(0, BATCH_HEADER_BYTES), records])
-  // What cannot be written compressed as it was stays plain, and says so.
-  if (!isCompressed)
-    filtered.writeInt16BE(filtered.readInt16BE(ATTRIBUTES_AT) & ~0x07, ATTRIBUTES_AT)
   filtered.writeInt32BE(filtered.length - LENGTH_OVERHEAD, LENGTH_AT)
   filtered.writeInt32BE(kept.length, RECORD_COUNT_AT)
   writeInt64(filtered, maxTimestampMs, MAX_TIMESTAMP_AT)

@@ -1,7 +1,7 @@
 /** Partitioned, ordered, durable topics. Loads no driver: ask for those by name. */
 export { BATCH_BYTES_MAX, checkBatch, readBatchHeader, type BatchHeader } from './record-batch.ts'
 export { stampLogAppendTime, stampOffsets, stampProducer } from './record-batch.ts'
-export { type Compression, type WriterCompression } from './compression.ts'
+export { COMPRESSIONS, type Compression } from './compression.ts'
 export { connectLog } from './connect-log.ts'
 export { crc32c } from './crc32c.ts'
 export * from './log.ts'

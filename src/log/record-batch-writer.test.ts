@@ -2,6 +2,7 @@ import { AssertionError, type ByteWriter } from '#system'
 import { describe, expect, test } from 'bun:test'
 import * as fc from 'fast-check'
 
+import { COMPRESSIONS } from './compression.ts'
 import { checkBatch, readBatchHeader } from './record-batch.ts'
 import { RecordBatchWriter } from './record-batch-writer.ts'
 import { RecordCursor } from './record-cursor.ts'
@@ -28,9 +29,7 @@ describe('RecordBatchWriter', () => {
       value: bytes,
       headers: fc.array(fc.tuple(fc.string({ unit: 'grapheme' }), bytes), { maxLength: 4 }),
     })
-    const writers = (['none', 'gzip', 'zstd'] as const).map(
-      (compression) => new RecordBatchWriter({ compression }),
-    )
+    const writers = COMPRESSIONS.map((compression) => new RecordBatchWriter({ compression }))
     const cursor = new RecordCursor()
     fc.assert(
       fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), (records) => {

@@ -9,7 +9,7 @@
  */
 import { assert, ByteWriter } from '#system'
 
-import { compress, type WriterCompression } from './compression.ts'
+import { compress, type Compression, COMPRESSIONS } from './compression.ts'
 import {
   ATTRIBUTES_AT,
   BASE_SEQUENCE_AT,
@@ -35,12 +35,10 @@ export interface Encodes<T> {
   write(value: T, target: ByteWriter): void
 }
 
-const COMPRESSION_CODES = { none: 0, gzip: 1, zstd: 4 } as const
-
 const plainBytes: Encodes<Uint8Array> = { write: (bytes, target) => target.bytes(bytes) }
 
 export class RecordBatchWriter {
-  readonly #compression: WriterCompression
+  readonly #compression: Compression
   readonly #out: ByteWriter = new ByteWriter(16_384)
   #count: number = 0
   #sizeBytes: number = BATCH_HEADER_BYTES
@@ -50,7 +48,7 @@ export class RecordBatchWriter {
   #recordLengthBytes: number = 2
   #valueLengthBytes: number = 2
 
-  constructor({ compression = 'none' }: { readonly compression?: WriterCompression } = {}) {
+  constructor({ compression = 'none' }: { readonly compression?: Compression } = {}) {
     this.#compression = compression
     this.#out.length = BATCH_HEADER_BYTES
   }
@@ -139,7 +137,7 @@ export class RecordBatchWriter {
     batch.writeInt32BE(batch.length - LENGTH_OVERHEAD, LENGTH_AT)
     batch.writeInt32BE(-1, LEADER_EPOCH_AT)
     batch[MAGIC_AT] = 2
-    batch.writeInt16BE(COMPRESSION_CODES[this.#compression], ATTRIBUTES_AT)
+    batch.writeInt16BE(COMPRESSIONS.indexOf(this.#compression), ATTRIBUTES_AT)
     batch.writeInt32BE(this.#count - 1, LAST_OFFSET_DELTA_AT)
     writeInt64(batch, this.#baseTimestampMs, BASE_TIMESTAMP_AT)
     writeInt64(batch, this.#maxTimestampMs, MAX_TIMESTAMP_AT)

@@ -1,8 +1,18 @@
 /** Damaged batches, by the hundred thousand: LOG_CORRUPT or nothing has changed; never a crash, never a wrong record. */
 import { expect, test } from 'bun:test'
 
+import { compress, COMPRESSIONS } from './compression.ts'
 import { LogError } from './log.ts'
-import { checkBatch, checkPlace, sealBatch } from './record-batch.ts'
+import {
+  ATTRIBUTES_AT,
+  BATCH_HEADER_BYTES,
+  checkBatch,
+  checkPlace,
+  LENGTH_AT,
+  LENGTH_OVERHEAD,
+  readBatchHeader,
+  sealBatch,
+} from './record-batch.ts'
 import { RecordCursor } from './record-cursor.ts'
 import { decodeBatch } from './test-helpers/decode.ts'
 import { batchOf, vectors } from './test-helpers/golden.ts'
@@ -32,6 +42,21 @@ const subjects = vectors
     remembered: { nextOffset: batch.lastOffset + 1, leaderEpoch: batch.partitionLeaderEpoch },
     decoded: JSON.stringify(decodeBatch(bytes, place)),
   }))
+
+/** And the same records as this build compresses them. */
+const ownSubjects = subjects.flatMap(({ name, bytes, ...rest }) => {
+  const { compression } = readBatchHeader(bytes)
+  if (compression !== 'none' || bytes.length === 0) return []
+  return COMPRESSIONS.filter((each) => each !== 'none').map((each) => {
+    const records = compress(each, bytes.subarray(BATCH_HEADER_BYTES))
+    const own = Buffer.concat([bytes.subarray(0, BATCH_HEADER_BYTES), records])
+    own.writeInt16BE(own.readInt16BE(ATTRIBUTES_AT) | COMPRESSIONS.indexOf(each), ATTRIBUTES_AT)
+    own.writeInt32BE(own.length - LENGTH_OVERHEAD, LENGTH_AT)
+    sealBatch(own)
+    return { ...rest, name: `${name}, ${each} of this build`, bytes: own }
+  })
+})
+subjects.push(...ownSubjects)
 
 function subjectOf(wanted: string): (typeof subjects)[number] {
   const found = subjects.find(({ name }) => name === wanted)

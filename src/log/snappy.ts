@@ -45,6 +45,7 @@ export function snappyDecompress(bytes: Uint8Array, bytesMax: number): Uint8Arra
 function blocksOf(source: Buffer): readonly Buffer[] {
   const blocks: Buffer[] = []
   let at = FRAME_HEADER_BYTES
+  if (at > source.length) throw corrupt('the head of the frame is cut off')
   while (at < source.length) {
     const start = at + 4
     const end = start <= source.length ? start + source.readUInt32BE(at) : Infinity

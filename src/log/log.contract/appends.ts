@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test'
 import { Buffer } from 'node:buffer'
 
+import { COMPRESSIONS } from '../compression.ts'
 import type { Log, LogWriter, TopicPartition } from '../log.ts'
 import { BATCH_BYTES_MAX } from '../record-batch.ts'
 import { coded, fresh, type LogHarness, type LogUnderTest } from './harness.ts'
@@ -74,7 +75,7 @@ export function appendsSection(harness: LogHarness): void {
       }
     })
 
-    test.each(['none', 'gzip', 'zstd'] as const)(
+    test.each(COMPRESSIONS)(
       'keep keys, values, headers and timestamps, null and empty too (%s)',
       async (compression) => {
         const headers = [

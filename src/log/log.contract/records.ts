@@ -1,7 +1,7 @@
 /** Records in and out of a log, the short way. */
 import { Buffer } from 'node:buffer'
 
-import type { WriterCompression } from '../compression.ts'
+import type { Compression } from '../compression.ts'
 import type { Append, FetchedBatch, Isolation, Log, LogReader, TopicPartition } from '../log.ts'
 import { RecordBatchWriter } from '../record-batch-writer.ts'
 import { RecordCursor } from '../record-cursor.ts'
@@ -33,7 +33,7 @@ const bytesOf = (text: string | null): Uint8Array | null => {
 export function appendOf(
   { topic, partition }: TopicPartition,
   records: readonly (string | PlainRecord)[],
-  compression: WriterCompression = 'none',
+  compression: Compression = 'none',
 ): Append {
   const writer = new RecordBatchWriter({ compression })
   for (const record of records) {
