@@ -103,6 +103,20 @@ describe('RecordBatchWriter', () => {
     expect(readBatchHeader(batch)).toMatchObject({ baseTimestampMs: 5, maxTimestampMs: 6 })
   })
 
+  test.each(COMPRESSIONS)(
+    'gives a batch of noise as large as it said, never larger (%s)',
+    (compression) => {
+      const writer = new RecordBatchWriter({ compression })
+      writer.add(0, null, crypto.getRandomValues(new Uint8Array(10_000)), [])
+      const { sizeBytes } = writer
+      const noise = writer.finish()
+      expect(noise.length).toBe(sizeBytes)
+      expect(readBatchHeader(noise).compression).toBe('none')
+      writer.add(0, null, new Uint8Array(10_000), [])
+      expect(readBatchHeader(writer.finish()).compression).toBe(compression)
+    },
+  )
+
   test('starts anew after finish and after clear', () => {
     const writer = new RecordBatchWriter()
     writer.add(5, null, Buffer.from('gone'), [])

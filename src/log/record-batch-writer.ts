@@ -58,7 +58,7 @@ export class RecordBatchWriter {
     return this.#count
   }
 
-  /** The size that `finish` would give, before compression. */
+  /** The size that `finish` would give without compression; it gives no more with it. */
   get sizeBytes(): number {
     return this.#sizeBytes
   }
@@ -124,20 +124,23 @@ export class RecordBatchWriter {
     assert(this.#count > 0, 'a batch has a record')
     const out = this.#out
     out.length = this.#sizeBytes
+    let compression: Compression = 'none'
     if (this.#compression !== 'none') {
-      const records = compress(
-        this.#compression,
-        out.buffer.subarray(BATCH_HEADER_BYTES, out.length),
-      )
-      out.length = BATCH_HEADER_BYTES
-      out.bytes(records)
+      const plain = out.buffer.subarray(BATCH_HEADER_BYTES, out.length)
+      const records = compress(this.#compression, plain)
+      // What does not become smaller stays as it is: it might become more than its topic takes.
+      if (records.length < plain.length) {
+        compression = this.#compression
+        out.length = BATCH_HEADER_BYTES
+        out.bytes(records)
+      }
     }
     const batch = out.buffer.subarray(0, out.length)
     writeInt64(batch, 0, 0)
     batch.writeInt32BE(batch.length - LENGTH_OVERHEAD, LENGTH_AT)
     batch.writeInt32BE(-1, LEADER_EPOCH_AT)
     batch[MAGIC_AT] = 2
-    batch.writeInt16BE(COMPRESSIONS.indexOf(this.#compression), ATTRIBUTES_AT)
+    batch.writeInt16BE(COMPRESSIONS.indexOf(compression), ATTRIBUTES_AT)
     batch.writeInt32BE(this.#count - 1, LAST_OFFSET_DELTA_AT)
     writeInt64(batch, this.#baseTimestampMs, BASE_TIMESTAMP_AT)
     writeInt64(batch, this.#maxTimestampMs, MAX_TIMESTAMP_AT)

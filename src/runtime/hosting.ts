@@ -111,11 +111,12 @@ function commonSetup(
   | 'limits'
   | 'endpoint'
 > {
-  const { onDecodeError, onProcessingError, endpoint } = options
+  const { compression, onDecodeError, onProcessingError, endpoint } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   return {
     taskOptions: {
       ...DEFAULT_TASK_OPTIONS,
+      ...(compression !== undefined && { compression }),
       ...(onDecodeError !== undefined && { onDecodeError }),
       ...(onProcessingError !== undefined && { onProcessingError }),
       layerBytesMax: limits.layerBytesMax,

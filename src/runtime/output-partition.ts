@@ -9,6 +9,7 @@ import {
   RecordBatchWriter,
   RecordCursor,
   type Append,
+  type Compression,
   type Encodes,
   type RecordHeaders,
 } from '#log'
@@ -24,7 +25,7 @@ export class OutputPartition {
 
   readonly #bytesMax: number
   readonly #splitBytes: number
-  readonly #writer: RecordBatchWriter = new RecordBatchWriter()
+  readonly #writer: RecordBatchWriter
   readonly #finished: Append[] = []
   #finishedBytes: number = 0
   #markFinished: number = 0
@@ -33,11 +34,17 @@ export class OutputPartition {
   #markTimeMs: number = 0
 
   /** `bytesMax`: the largest batch that the topic takes. */
-  constructor(topic: string, partition: number, bytesMax: number = BATCH_BYTES_MAX) {
+  constructor(
+    topic: string,
+    partition: number,
+    bytesMax: number = BATCH_BYTES_MAX,
+    compression: Compression = 'none',
+  ) {
     this.topic = topic
     this.partition = partition
     this.#bytesMax = bytesMax
     this.#splitBytes = Math.min(SPLIT_BYTES, bytesMax)
+    this.#writer = new RecordBatchWriter({ compression })
   }
 
   get bytes(): number {

@@ -4,7 +4,14 @@
  *
  * Invariant: the same calls give the same bytes in the same partitions, on every machine and after every restart.
  */
-import { BATCH_BYTES_MAX, partitionFor, type Append, type Encodes, type RecordHeaders } from '#log'
+import {
+  BATCH_BYTES_MAX,
+  partitionFor,
+  type Append,
+  type Compression,
+  type Encodes,
+  type RecordHeaders,
+} from '#log'
 import { ByteWriter } from '#system'
 import { topicNameOnLog, TopologyError, type RecordCollector, type Serde } from '#topology'
 import { OutputPartition } from './output-partition.ts'
@@ -28,6 +35,7 @@ export class TaskCollector implements RecordCollector {
   readonly #identity: TaskIdentity
   readonly #partitionCounts: PartitionCounts
   readonly #batchLimits: BatchLimits
+  readonly #compression: Compression
   /** By the topic's name in the topology and on the log alike. */
   readonly #topics: Map<string, OutputTopic> = new Map()
   readonly #outputs: OutputPartition[] = []
@@ -40,10 +48,12 @@ export class TaskCollector implements RecordCollector {
     identity: TaskIdentity,
     partitionCounts: PartitionCounts,
     batchLimits: BatchLimits = DEFAULT_BATCH_LIMITS,
+    compression: Compression = 'none',
   ) {
     this.#identity = identity
     this.#partitionCounts = partitionCounts
     this.#batchLimits = batchLimits
+    this.#compression = compression
   }
 
   collect<K, V>(
@@ -163,7 +173,7 @@ export class TaskCollector implements RecordCollector {
     }
     const partitions = Array.from(
       { length: count },
-      (_, n) => new OutputPartition(name, n, this.batchBytesMax(name)),
+      (_, n) => new OutputPartition(name, n, this.batchBytesMax(name), this.#compression),
     )
     const output = { partitions, partitionOfKey: new Map<string, number>() }
     this.#topics.set(topic, output)

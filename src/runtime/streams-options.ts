@@ -3,7 +3,7 @@
  *
  * Invariant: options are plain values and what the machine gives; nothing here opens, reads or decides anything.
  */
-import type { Log, TopicSpec } from '#log'
+import type { Compression, Log, TopicSpec } from '#log'
 import type { BackendKind } from '#state'
 import {
   noFailpoint,
@@ -51,6 +51,11 @@ export interface StreamsOptions {
    * with `compatibility: 'kafka-streams'`. Infinity turns it off there.
    */
   readonly repartitionPurgeIntervalMs?: number
+  /**
+   * What all that the application writes is compressed with, outputs, internal topics and changelogs; nothing unless said.
+   * Kafka's `compression.type` of a producer: on Kafka a topic's own setting of that name still decides what brokers keep.
+   */
+  readonly compression?: Compression
   readonly onDecodeError?: ErrorPolicy
   readonly onProcessingError?: ErrorPolicy
   /** Tells other members where queries for this one go, `http://host:port`. */

@@ -3,6 +3,7 @@
  *
  * Invariant: nothing here changes while the task lives.
  */
+import type { Compression } from '#log'
 import type { StateStore } from '#state'
 import type { Failpoint, Observer } from '#system'
 import type { TimestampExtractor } from '#topology'
@@ -15,6 +16,8 @@ export type ErrorPolicy = 'dead-letter' | 'skip' | 'stop'
 export interface TaskOptions {
   readonly onDecodeError: ErrorPolicy
   readonly onProcessingError: ErrorPolicy
+  /** Of everything that the task writes: outputs, internal topics, changelogs. */
+  readonly compression: Compression
   /** Processing stops at about this many bytes of uncommitted writes and outputs, until they are sealed. */
   readonly layerBytesMax: number
   /** Decoded values that each store keeps in memory beside what is not committed yet. */
@@ -26,6 +29,7 @@ export interface TaskOptions {
 export const DEFAULT_TASK_OPTIONS: TaskOptions = {
   onDecodeError: 'dead-letter',
   onProcessingError: 'dead-letter',
+  compression: 'none',
   layerBytesMax: 32 * 1024 * 1024,
   cacheBytesMax: 16 * 1024 * 1024,
   freezeValues: false,

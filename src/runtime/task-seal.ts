@@ -36,7 +36,7 @@ export class TaskSeal {
   readonly #parts: TaskSealParts
   readonly #stores: readonly SealingStore[]
 
-  constructor({ identity, stores, wallClockMs }: TaskSetup, parts: TaskSealParts) {
+  constructor({ identity, stores, wallClockMs, options }: TaskSetup, parts: TaskSealParts) {
     const { collector } = parts
     this.#taskId = identity.taskId
     this.#wallClockMs = wallClockMs
@@ -47,7 +47,8 @@ export class TaskSeal {
       assert(store !== undefined && backend !== undefined, `${spec.name} is a store of the task`)
       const topic = changelogTopicOf(identity.topology, spec)
       const bytesMax = collector.batchBytesMax(topic)
-      const changelog = new OutputPartition(topic, identity.partition, bytesMax)
+      const { compression } = options
+      const changelog = new OutputPartition(topic, identity.partition, bytesMax, compression)
       return { store, backend, changelog }
     })
   }

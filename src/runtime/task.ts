@@ -78,7 +78,7 @@ export class Task implements TaskApi {
     this.#lifecycle = new TaskLifecycle(applicationId, taskId, setup.observer ?? noObserver)
     this.stores = taskStoresOf(subTopology.stores, setup.stores, options)
     this.#place = { partition, offset: -1, headers: NO_HEADERS }
-    this.#collector = new TaskCollector(identity, partitionCounts, batchLimits)
+    this.#collector = new TaskCollector(identity, partitionCounts, batchLimits, options.compression)
     this.#failures = new TaskFailures(setup, this.#collector)
 
     const { queues, upstreams } = taskInputs(identity, partitionCounts, () => this.#pipeline)
