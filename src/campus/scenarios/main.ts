@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { baseline } from './baseline.ts'
 import { kafkaBroker } from './kafka/broker.ts'
 import type { DrillOptions } from './kafka/drill.ts'
+import { kafkaEqual } from './kafka/equal.ts'
 import { kafkaKill } from './kafka/kill.ts'
 import { kafkaProxy } from './kafka/proxy.ts'
 import { kafkaRebalance } from './kafka/rebalance.ts'
@@ -29,9 +30,11 @@ On a real Kafka of their own, campus in two processes, checked by what Kafka's c
   kafka-proxy      lost, late and repeated requests and responses between campus and the broker
   kafka-zombie     a process is stopped until its tasks have moved, and goes on, also inside a commit
   kafka-rebalance  processes join and leave every 3 s
+  kafka-equal      recorded orders through the embedded log, one process and three: equal verdicts (100000)
 --rounds says how often each fault comes; --quick does not wait for the last minute to close.
 
-The first four start an application of their own; --url and --log drive a running one (not kill).`
+The first four start an application of their own; --log says on which log (not kill), and with --url a running one is
+driven.`
 
 const { values, positionals } = parseArgs({
   options: {
@@ -65,6 +68,7 @@ const scenarios: Readonly<Record<string, () => Promise<number>>> = {
   'kafka-proxy': () => kafkaProxy(drill(1, 3)),
   'kafka-zombie': () => kafkaZombie(drill(1, 1)),
   'kafka-rebalance': () => kafkaRebalance(drill(1, 8)),
+  'kafka-equal': () => kafkaEqual({ orders: orders(100_000), seed: Number(values.seed ?? 7) }),
   kill: () => kill({ orders: orders(20_000), kills: Number(values.kills ?? 20) }),
 }
 const chosen = scenarios[positionals[0] ?? '']

@@ -3,7 +3,13 @@
  *
  * Invariant: the same seed gives the same records.
  */
-import { RecordBatchWriter, partitionFor, type Log, type RecordHeaders } from '#millrace'
+import {
+  RecordBatchWriter,
+  partitionFor,
+  type Log,
+  type RecordHeaders,
+  type TopicSpec,
+} from '#millrace'
 import { campusTopics, orders, stock } from '../topics.ts'
 import { START_MS, orderOf, restockOf } from './records.ts'
 
@@ -23,17 +29,21 @@ export function numbersOf(seed: number): () => number {
   }
 }
 
+/** The day was long ago: with the retention of a campus that runs, the log would drop it while it is read. */
+export function recordedTopics(): readonly TopicSpec[] {
+  const keptForEver = { 'retention.ms': '-1' }
+  return campusTopics(PARTITIONS).map((topic) => ({
+    ...topic,
+    config: { ...topic.config, ...keptForEver },
+  }))
+}
+
 /**
  * Of 40 items and one that nobody sells; one order in twenty is a retry, one in fifty comes late, a restock comes every twenty
  * orders, often at the very millisecond of an order. There is too little of everything, so that the order of things decides.
  */
 export async function record(log: Log, count: number, seed: number): Promise<void> {
-  // The day was long ago: with the retention of a campus that runs, the log would drop it while it is read.
-  const keptForEver = { 'retention.ms': '-1' }
-  const topics = campusTopics(PARTITIONS)
-  await log.createTopics(
-    topics.map((topic) => ({ ...topic, config: { ...topic.config, ...keptForEver } })),
-  )
+  await log.createTopics(recordedTopics())
   const next = numbersOf(seed)
   const placed = new Batches(log, orders.name)
   const added = new Batches(log, stock.name)
