@@ -136,15 +136,19 @@ export class Committer {
     }
   }
 
-  /** Step 6: store by store, each atomic with its position. */
+  /** Step 6: each store atomic with its position, and none waits for another; all of them end before the commit does. */
   async #apply(parts: readonly SealedPart[], appended: readonly Appended[]): Promise<void> {
     const { failpoint } = this.#machine
     let applied = 0
-    for (const part of parts) {
-      for (const sealedStore of part.sealed.stores) {
-        if (applied > 0) failpoint('runtime:between-applies')
-        applied += await this.#applyStore(part, sealedStore, appended)
-      }
+    const applies = parts.flatMap((part) =>
+      part.sealed.stores.map(async (sealedStore) => {
+        const wrote = await this.#applyStore(part, sealedStore, appended)
+        applied += wrote
+        if (wrote === 1 && applied === 1) failpoint('runtime:between-applies')
+      }),
+    )
+    for (const each of await Promise.allSettled(applies)) {
+      if (each.status === 'rejected') throw each.reason
     }
     if (applied > 0) failpoint('runtime:after-apply')
   }
