@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const MAIN = join(import.meta.dir, '../main.ts')
-const READY_MS_MAX = 30_000
+const READY_MS_MAX = 90_000
 
 export interface Exit {
   readonly code: number | null
@@ -16,7 +16,7 @@ export interface Exit {
 }
 
 export class Application {
-  readonly folder: string = mkdtempSync(join(tmpdir(), 'campus-'))
+  readonly folder: string
   readonly log: string
   /** What it says on stderr: rebuilt stores and failures. */
   readonly complaints: string[] = []
@@ -25,9 +25,10 @@ export class Application {
   #port = 0
   #isReady = false
 
-  /** On a log in its own folder, unless one is given. */
-  constructor(flags: readonly string[] = [], log?: string) {
+  /** On a log in its own folder, unless one is given; so is the folder. */
+  constructor(flags: readonly string[] = [], log?: string, folder?: string) {
     this.#flags = flags
+    this.folder = folder ?? mkdtempSync(join(tmpdir(), 'campus-'))
     this.log = log ?? `sqlite:${join(this.folder, 'campus.db')}`
   }
 

@@ -29,6 +29,8 @@ export interface DrillPlan {
   readonly members: number
   readonly isProxied?: boolean
   readonly flags?: readonly string[]
+  /** Added to the log's URL. */
+  readonly settings?: Readonly<Record<string, string>>
   /** Brings the faults about; when it resolves, everything runs that is to run. */
   run(drill: Drill): Promise<void>
 }
@@ -119,7 +121,7 @@ export class Drill {
 }
 
 export async function runDrill(plan: DrillPlan, options: DrillOptions): Promise<number> {
-  const { name, members, isProxied = false, flags = [] } = plan
+  const { name, members, isProxied = false, flags = [], settings = {} } = plan
   const heldUntilTheEnd: (() => Promise<unknown>)[] = []
   const holding = <T>(thing: T, release: (thing: T) => Promise<unknown>): T => {
     heldUntilTheEnd.unshift(() => release(thing))
@@ -132,7 +134,7 @@ export async function runDrill(plan: DrillPlan, options: DrillOptions): Promise<
     const cluster = holding(await startCluster(clusterOptions), (one) => one.down())
     const proxy = holding(await KafkaProxy.start(cluster.proxied), (one) => one.close())
     const bootstrap = isProxied ? proxy.bootstrap : cluster.bootstrap
-    const fleet = holding(new Fleet({ bootstrap, flags }), (one) => one.remove())
+    const fleet = holding(new Fleet({ bootstrap, flags, settings }), (one) => one.remove())
     const log = holding(await openLog(`kafka://${cluster.bootstrap}`), (one) => one.close())
     const drill = new Drill({ options, cluster, proxy, fleet, log, name })
     for (let index = 0; index < members; index += 1) await drill.join()

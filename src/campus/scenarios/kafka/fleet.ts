@@ -12,14 +12,16 @@ const ANSWER_MS_MAX = 3_000
 export interface FleetOptions {
   readonly bootstrap: string
   readonly flags: readonly string[]
+  /** Added to the log's URL. */
+  readonly settings: Readonly<Record<string, string>>
 }
 
 export class Member extends Application {
   readonly clientId: string
   isFrozen = false
 
-  constructor(clientId: string, { bootstrap, flags }: FleetOptions) {
-    super(flags, `kafka://${bootstrap}?clientId=${clientId}`)
+  constructor(clientId: string, { bootstrap, flags, settings }: FleetOptions) {
+    super(flags, `kafka://${bootstrap}?${new URLSearchParams({ clientId, ...settings })}`)
     this.clientId = clientId
   }
 
