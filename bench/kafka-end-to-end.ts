@@ -97,6 +97,9 @@ class Comparison {
       throw new Error(`${app} has taken ${report.records} records`)
     }
     const load = loadavg()[0] ?? Number.NaN
+    const speed = (report.records / cpuMsOfSide(report)).toFixed(1)
+    // A run takes long, and may be cut short.
+    console.error(`${app}: ${speed} k a CPU-second, load average ${load.toFixed(1)}`)
     await this.#check(side, app, output)
     rmSync(state, { recursive: true, force: true })
     return { report, brokerMs, load }

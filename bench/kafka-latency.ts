@@ -51,6 +51,10 @@ export async function kafkaLatency(options: KafkaLatencyOptions): Promise<readon
       for (const side of SIDES) {
         const app = `${side}-${number}`
         const sample = await sampleOf(side, app, cluster.bootstrap, join(folder, app), options)
+        const { p50Ms, p99Ms } = sample.latency
+        const load = `load average ${sample.load.toFixed(1)}`
+        // A run takes long, and may be cut short.
+        console.error(`${app}: p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, ${load}`)
         if (number >= warmUps) samples.get(side)?.push(sample)
       }
     }

@@ -58,6 +58,9 @@ export async function kafkaRestore(options: {
             : await runPeer('restore', places)
         rmSync(state, { recursive: true, force: true })
         if (report.restored !== records) throw new Error(`${side} restored ${report.restored}`)
+        const [restoreMs, load] = [report.restoreMs?.toFixed(0), loadavg()[0]?.toFixed(1)]
+        // A run takes long, and may be cut short.
+        console.error(`${side}-${number}: ${restoreMs} ms, load average ${load}`)
         const sample = { report, load: loadavg()[0] ?? Number.NaN }
         if (number >= rounds.warmUps) samples.get(side)?.push(sample)
       }
