@@ -110,10 +110,8 @@ describe.skipIf(kafka === undefined)('a migration', () => {
   test.each([
     ...MIGRATION_FAILPOINTS,
     ...KAFKA_FAILPOINTS,
-    'log:received:2',
     'log:before-end:3',
     'log:after-end:3',
-    'migration:before-commit:2',
     'migration:after-commit:2',
   ])('kill -9 at %s: the next call goes on, no record twice', async (failpoint) => {
     const topic = fresh('orders')
