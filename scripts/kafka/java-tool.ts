@@ -50,7 +50,8 @@ export async function startTool(call: ToolCall): Promise<RunningTool> {
   const command = javaCommand(
     jars,
     `org.apache.kafka.tools.${tool}`,
-    [...args, '--command-config', file],
+    // In front: some tools have commands below them, and take no option of theirs behind one.
+    ['--command-config', file, ...args],
     // Standard output is for what the tool has to say.
     { heapMaxMb, isShortRun: !isLongRun, properties: { 'log4j2.configurationFile': TOOL_LOGGING } },
   )
