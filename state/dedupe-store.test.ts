@@ -301,8 +301,8 @@ function modelled(fingerprint: Fingerprint | undefined): Modelled<DedupeBuffer, 
 
 test('a dedupe store lives like a Map of ids', async () => {
   await liveAlike(modelled(undefined), 300)
-}, 60_000)
+}, 180_000)
 
 test('so it does where every fingerprint collides', async () => {
   await liveAlike(modelled(ALL_ALIKE), 300)
-}, 60_000)
+}, 180_000)

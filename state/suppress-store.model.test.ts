@@ -90,4 +90,4 @@ const modelled: Modelled<SuppressBuffer, Model, Op> = {
 
 test('a suppress buffer lives like a sorted list', async () => {
   await liveAlike(modelled, 400)
-}, 60_000)
+}, 180_000)

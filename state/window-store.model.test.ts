@@ -129,12 +129,12 @@ function modelled(
 
 test('a window store lives like a Map with retention (S1, S3)', async () => {
   await liveAlike(modelled({ logEvery: false, cacheEntriesMax: 1000 }, ALWAYS), 250)
-}, 60_000)
+}, 180_000)
 
 test('so it does with hardly any cache and every put logged', async () => {
   await liveAlike(modelled({ logEvery: true, cacheEntriesMax: 2 }, ALWAYS), 150)
-}, 60_000)
+}, 180_000)
 
 test('and with windows that are held open', async () => {
   await liveAlike(modelled({ logEvery: false, cacheEntriesMax: 5 }, 0), 250)
-}, 60_000)
+}, 180_000)

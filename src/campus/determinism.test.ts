@@ -25,7 +25,7 @@ beforeAll(async () => {
   const log = await openLog(`sqlite:${recorded}`, { durability: 'process' })
   await record(log, ORDERS, 7)
   await log.close()
-}, 60_000)
+}, 180_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -101,7 +101,7 @@ for (const workers of [1, 4])
       const [first = run] = runs.values()
       expect(run.digests.size).toBe(4)
       expect(run.digests).toEqual(first.digests)
-    }, 60_000)
+    }, 180_000)
 
 test('these runs differed in what they were to differ in, and the order of things decided', () => {
   const { commits = 0, report } = runs.get('1 1') ?? {}

@@ -138,4 +138,4 @@ test('without its offsets an application does not start over by itself (R22)', a
   await expect(refused).rejects.toThrow(/no input was ever committed|OFFSETS_LOST/)
   rigs.length = 0
   await source.close()
-}, 60_000)
+}, 180_000)

@@ -114,7 +114,7 @@ test('200,000 mutations give LOG_CORRUPT or what was written', () => {
   expect(corrupt).toBeGreaterThan(190_000)
   // Some mutations write what was there; more would mean that not everything is looked at.
   expect(harmless).toBeLessThan(2_000)
-}, 60_000)
+}, 180_000)
 
 test('content that is damaged under a right checksum gives LOG_CORRUPT, or records inside of the batch', () => {
   const random = randomFrom(SEED + 1)
@@ -156,7 +156,7 @@ test('content that is damaged under a right checksum gives LOG_CORRUPT, or recor
   // Both happen, or this would test nothing.
   expect(seen.corrupt).toBeGreaterThan(10_000)
   expect(seen.decoded).toBeGreaterThan(1_000)
-}, 60_000)
+}, 180_000)
 
 test('a batch that would unpack to more than the limit is LOG_CORRUPT', () => {
   const subject = subjectOf('100 kB value, gzip')

@@ -105,7 +105,7 @@ describe('the SQLite log on this machine', () => {
       expect((await readPartition(log, { topic: 'orders', partition })).length).toBe(count)
     }
     await log.close()
-  }, 60_000)
+  }, 180_000)
 })
 
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {

@@ -115,7 +115,7 @@ describe('workers on threads of their own', () => {
       await own.close()
     }
     for (const run of runs.slice(1)) expect(run).toEqual(runs[0])
-  }, 30_000)
+  }, 180_000)
 
   test('take the process with them when they die (R17)', async () => {
     const code = `
@@ -133,7 +133,7 @@ describe('workers on threads of their own', () => {
     const child = Bun.spawn([process.execPath, '-e', code], { stdout: 'pipe', stderr: 'pipe' })
     expect(await child.exited).toBe(1)
     expect(await new Response(child.stdout).text()).toContain('a thread of workers died')
-  }, 30_000)
+  }, 180_000)
 
   test('refuse a module that exports no topology, by name', async () => {
     const streams = new Streams(

@@ -67,7 +67,7 @@ describe.skipIf(kafka === undefined)('a proxy before a broker', () => {
     expect(await commit(name, 'once')).toBe('committed')
     expect(lost.fired).toBe(1)
     expect(await values(name)).toEqual(['once'])
-  }, 60_000)
+  }, 180_000)
 
   test('a cut Produce, before it arrives and after: the same batch comes again, and is there once', async () => {
     const name = await topic('produce-cut')
@@ -76,7 +76,7 @@ describe.skipIf(kafka === undefined)('a proxy before a broker', () => {
     expect(await commit(name, 'once')).toBe('committed')
     expect([before.fired, after.fired]).toEqual([1, 1])
     expect(await values(name)).toEqual(['once'])
-  }, 60_000)
+  }, 180_000)
 
   test('a repeated EndTxn reaches the broker a second time, and its client hears one answer', async () => {
     const name = await topic('end-twice')
@@ -85,7 +85,7 @@ describe.skipIf(kafka === undefined)('a proxy before a broker', () => {
     expect(await commit(name, 'again')).toBe('committed')
     expect(twice.fired).toBe(1)
     expect(await values(name)).toEqual(['once', 'again'])
-  }, 60_000)
+  }, 180_000)
 
   test('a request that is held up arrives, whether its client waited for it or not', async () => {
     const name = await topic('end-late')
@@ -95,7 +95,7 @@ describe.skipIf(kafka === undefined)('a proxy before a broker', () => {
     expect(await committing).toBe('committed')
     expect(late.fired).toBe(1)
     expect(await values(name)).toEqual(['late'])
-  }, 60_000)
+  }, 180_000)
 
   test('a rule is for one client, one transaction, and only as often as it says', async () => {
     const name = await topic('chosen')
@@ -106,5 +106,5 @@ describe.skipIf(kafka === undefined)('a proxy before a broker', () => {
     await commit(name, '7', 'other')
     expect(others.fired).toBe(0)
     expect(first.fired).toBe(1)
-  }, 60_000)
+  }, 180_000)
 })

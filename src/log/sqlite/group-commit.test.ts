@@ -123,7 +123,7 @@ test('what waits is bounded: beyond it appends are refused until some of it is w
   }
   expect(await writer.append(append)).toMatchObject({ count: 1 })
   await log.close()
-}, 30_000)
+}, 180_000)
 
 test('closing writes what was asked for before, and refuses what comes after', async () => {
   const path = newPath()

@@ -48,7 +48,7 @@ test('R17: workers reach the log of their process, and their commits go through 
     expect(values.filter((value) => value?.startsWith(name))).toEqual(own)
     expect(reports[at]?.values).toEqual(values.slice(0, reports[at]?.values.length))
   }
-}, 20_000)
+}, 180_000)
 
 describe('a connected log', () => {
   test('gives the errors of the owner as they are', async () => {

@@ -32,4 +32,4 @@ test('R17: the WAL stays bounded however much is written, with readers beside it
   const database = new Database(path)
   expect(database.query('PRAGMA quick_check').values()).toEqual([['ok']])
   database.close()
-}, 60_000)
+}, 180_000)
