@@ -1,8 +1,9 @@
 /** Many processes on a real broker: they share the work, come, go and die under load, and nothing is lost, doubled or moved. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { openLog, type Log } from '#millrace'
 import { kafkaForTests, startCluster, type Cluster } from '#kafka-for-tests'
-import { checkByConsole } from './test-helper/console-check.ts'
 import { eventually, KafkaProcesses, type KafkaProcess } from './test-helper/kafka-process.ts'
+import { checkByConsole } from './scenarios/kafka/console-check.ts'
 import { orderNumber } from './scenarios/session.ts'
 
 const LONG_MS = 300_000
@@ -65,13 +66,16 @@ async function caughtUp(one: KafkaProcess): Promise<boolean> {
 
 describe.skipIf(kafka === undefined)('processes on brokers', () => {
   let broker: Cluster
+  let log: Log
   let processes: KafkaProcesses
   beforeAll(async () => {
     broker = await startCluster()
+    log = await openLog(`kafka://${broker.bootstrap}`)
     processes = new KafkaProcesses(broker.bootstrap)
   }, LONG_MS)
   afterAll(async () => {
     await processes.remove()
+    await log.close()
     await broker.down()
   })
 
@@ -96,23 +100,24 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
       await eventually(() => areShared(workers), 'four share')
       await load.more(200)
       // One goes politely, one is killed, one is stopped while it is waited for.
-      expect(await second.end('SIGTERM')).toBe(0)
-      await third.end('SIGKILL')
+      expect((await second.stop()).code).toBe(0)
+      await third.kill()
       await load.more(200)
-      expect(await fourth.end('SIGTERM')).toBe(0)
+      expect((await fourth.stop()).code).toBe(0)
       await eventually(() => areShared([first]), 'one has all')
       await load.more(200)
       await load.stop()
       await eventually(() => caughtUp(first), 'caught up')
-      const report = await checkByConsole(broker.bootstrap, {
+      const report = await checkByConsole(log, broker.bootstrap, {
+        minutes: false,
         complete: true,
         accepted: load.accepted,
       })
       expect(report.violations).toEqual([])
       expect(report.orders).toBe(load.accepted.length)
-      expect(processes.complaints).not.toContain('is rebuilt')
-      expect(await first.end('SIGTERM')).toBe(0)
-      expect(await ingress.end('SIGTERM')).toBe(0)
+      expect(processes.rebuilt).toEqual([])
+      expect((await first.stop()).code).toBe(0)
+      expect((await ingress.stop()).code).toBe(0)
     },
     LONG_MS,
   )
@@ -133,8 +138,8 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
         const [held, beside] = [await tasksOf(restarted), await tasksOf(other)]
         expect(held.length).toBeGreaterThan(0)
         const before = restarted.url
-        for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-          await restarted.end(signal)
+        for (const how of ['stop', 'kill'] as const) {
+          await restarted[how]()
           await load.more(20)
           expect(await tasksOf(other)).toEqual(beside)
           await restarted.start()
@@ -157,13 +162,14 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
       expect(decided?.status).toBeOneOf(['reserved', 'failed'])
       await load.stop()
       await eventually(async () => (await caughtUp(pair[0])) && caughtUp(pair[1]), 'caught up')
-      const report = await checkByConsole(broker.bootstrap, {
+      const report = await checkByConsole(log, broker.bootstrap, {
+        minutes: false,
         complete: true,
         accepted: load.accepted,
       })
       expect(report.violations).toEqual([])
-      expect(processes.complaints).not.toContain('is rebuilt')
-      for (const one of [ingress, ...pair]) expect(await one.end('SIGTERM')).toBe(0)
+      expect(processes.rebuilt).toEqual([])
+      for (const one of [ingress, ...pair]) expect((await one.stop()).code).toBe(0)
     },
     LONG_MS,
   )
@@ -194,7 +200,7 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
         await Bun.sleep(500)
         return restored === last && restored > 500
       }, 'the standby has followed')
-      await first.end('SIGKILL')
+      await first.kill()
       await eventually(() => areShared([second]), 'taken over')
       expect((await followed()) - restored).toBeLessThan(50)
       const { client } = ingress
@@ -203,13 +209,14 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
       await after.stop()
       await eventually(() => caughtUp(second), 'caught up')
       expect(await client.get<readonly unknown[]>('/inventory')).toHaveLength(10)
-      const report = await checkByConsole(broker.bootstrap, {
+      const report = await checkByConsole(log, broker.bootstrap, {
+        minutes: false,
         complete: true,
         accepted: [...load.accepted, ...after.accepted],
       })
       expect(report.violations).toEqual([])
-      expect(processes.complaints).not.toContain('is rebuilt')
-      for (const one of [ingress, second]) expect(await one.end('SIGTERM')).toBe(0)
+      expect(processes.rebuilt).toEqual([])
+      for (const one of [ingress, second]) expect((await one.stop()).code).toBe(0)
     },
     LONG_MS,
   )
@@ -231,6 +238,6 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
       `/orders/${placed.order_id}`,
     )
     expect(found?.status).toBe('placed')
-    expect(await ingress.end('SIGTERM')).toBe(0)
+    expect((await ingress.stop()).code).toBe(0)
   })
 })

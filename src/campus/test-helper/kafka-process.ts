@@ -6,10 +6,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Application } from '../scenarios/application.ts'
 import { Client } from '../scenarios/client.ts'
-
-const MAIN = join(import.meta.dir, '../main.ts')
-const READY = /is ready on http:\/\/[^:]+:(\d+)/
 
 /** What `/applications` says of one. */
 export interface ApplicationShare {
@@ -22,62 +20,26 @@ export interface ApplicationShare {
   readonly restoredRecords: number
 }
 
-export class KafkaProcess {
-  readonly client: Client
-  url = ''
-  /** What it says on stderr: rebuilt stores and failures. */
-  complaints = ''
-  readonly #command: readonly string[]
-  readonly #folder: string
-  #child: Bun.Subprocess<'ignore', 'pipe', 'pipe'> | undefined
+export class KafkaProcess extends Application {
+  readonly client: Client = new Client(() => this.url)
 
-  constructor(folder: string, bootstrap: string, flags: readonly string[]) {
-    this.#folder = folder
-    this.#command = [process.execPath, MAIN, '--log', `kafka://${bootstrap}`, ...flags]
-    this.client = new Client(() => this.url)
+  /** On a free port each time, unless the flags say otherwise. */
+  constructor(folder: string, bootstrap: string, flags: readonly string[] = []) {
+    super(['--port', '0', ...flags], `kafka://${bootstrap}`, folder)
   }
 
-  /** Milliseconds until it said that it is ready. */
-  async start(environment: Readonly<Record<string, string>> = {}): Promise<number> {
-    const startedMs = performance.now()
-    const child = Bun.spawn([...this.#command], {
-      cwd: this.#folder,
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'pipe',
-      env: { ...process.env, ...environment },
-    })
-    this.#child = child
-    void this.#listen(child.stderr)
-    let text = ''
-    for await (const chunk of child.stdout) {
-      text += new TextDecoder().decode(chunk)
-      const port = READY.exec(text)?.[1]
-      if (port === undefined) continue
-      this.url = `http://127.0.0.1:${port}`
-      return performance.now() - startedMs
-    }
-    throw new Error(`campus never was ready: ${text}${this.complaints}`)
+  override async start(failpoint?: string): Promise<number> {
+    const readyMs = await super.start(failpoint)
+    if (readyMs === undefined) throw new Error(`it never was ready: ${this.complaints.join('\n')}`)
+    return readyMs
   }
 
-  /** How it ended: its exit code, or null if the signal ended it. */
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    this.#child?.kill(signal)
-    await this.#child?.exited
-    return this.#child?.exitCode ?? null
-  }
-
-  shares(): Promise<readonly ApplicationShare[]> {
-    return this.client.get<readonly ApplicationShare[]>('/applications').then((list) => list ?? [])
+  async shares(): Promise<readonly ApplicationShare[]> {
+    return (await this.client.get<readonly ApplicationShare[]>('/applications')) ?? []
   }
 
   async share(id: string): Promise<ApplicationShare | undefined> {
     return (await this.shares()).find((share) => share.id === id)
-  }
-
-  async #listen(stderr: ReadableStream<Uint8Array>): Promise<void> {
-    const decoder = new TextDecoder()
-    for await (const chunk of stderr) this.complaints += decoder.decode(chunk, { stream: true })
   }
 }
 
@@ -91,19 +53,23 @@ export class KafkaProcesses {
     this.#bootstrap = bootstrap
   }
 
-  /** Not started yet; on a free port unless the flags say otherwise. */
+  /** Not started yet. */
   add(...flags: readonly string[]): KafkaProcess {
-    const added = new KafkaProcess(this.folder, this.#bootstrap, ['--port', '0', ...flags])
+    const added = new KafkaProcess(this.folder, this.#bootstrap, flags)
     this.all.push(added)
     return added
   }
 
-  get complaints(): string {
-    return this.all.map(({ complaints }) => complaints).join('')
+  get complaints(): readonly string[] {
+    return this.all.flatMap(({ complaints }) => complaints)
+  }
+
+  get rebuilt(): readonly string[] {
+    return this.complaints.filter((line) => line.includes('is rebuilt'))
   }
 
   async remove(): Promise<void> {
-    await Promise.all(this.all.map((one) => one.end('SIGKILL')))
+    await Promise.all(this.all.map((one) => one.kill()))
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
