@@ -8,6 +8,8 @@ import { ByteWriter } from '#system'
 import type { LoopAdds, LoopBody } from './loop.ts'
 
 const COMMIT_MS = 100
+/** The library makes one batch of what one call sends to a partition, however large. */
+const SEND_RECORDS = 4_000
 /** The clock is looked at once in so many records. */
 const LOOK_RECORDS = 64
 
@@ -92,7 +94,9 @@ export class ClientLoop {
       const looks = taken % LOOK_RECORDS === 0 || taken === records
       if (!looks || (performance.now() - committedMs < COMMIT_MS && taken < records)) continue
       body.changelog((store) => changelogs.get(store) ?? outputs)
-      if (messages.length > 0) await this.#producer.send({ messages: messages.splice(0) })
+      while (messages.length > 0) {
+        await this.#producer.send({ messages: messages.splice(0, SEND_RECORDS) })
+      }
       await this.#consumer.commit({
         offsets: [...positions].map(([at, place]) => ({
           topic: input,
