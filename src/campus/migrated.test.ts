@@ -84,7 +84,7 @@ async function outputsOf(rig: CampusRig): Promise<readonly (readonly unknown[])[
   const all: (readonly unknown[])[] = []
   for (const topic of OUTPUTS) {
     const records = await rig.read(topic)
-    all.push([topic, records.map(({ offset: _, ...rest }: CampusRecord) => rest)])
+    all.push([topic, records.map((record: CampusRecord) => ({ ...record, offset: 0 }))])
   }
   return all
 }

@@ -189,6 +189,27 @@ describe('says', () => {
     expect(output).not.toContain('orders')
   }, 180_000)
 
+  test('who holds a group, and goes on once it is empty', async () => {
+    const log = await open(source)
+    const member = await log.join({
+      groupId: GROUP,
+      instanceId: 'the-holder',
+      topics: ['orders'],
+      userData: () => new Uint8Array(),
+      assignor: () => new Map(),
+      sessionTimeoutMs: 30_000,
+      rebalanceTimeoutMs: 30_000,
+    })
+    while ((await log.describeGroups([GROUP]))[0]?.members.length !== 1) await Bun.sleep(5)
+    const { errors, code } = await migrate('')
+    expect(errors).toMatch(/^group readers has members on the source \(the-holder\): stop them/)
+    expect(code).toBe(2)
+    expect(existsSync(path)).toBe(false)
+    await member.close({ leave: true })
+    await log.close()
+    expect((await migrate('')).code).toBe(0)
+  }, 60_000)
+
   test.each([
     ['an unknown topic', ['--topics', 'nope'], /there is no topic nope on the source/],
     ['the log itself', ['--to', source], /the same log/],
@@ -200,5 +221,6 @@ describe('says', () => {
     expect(errors).toMatch(message)
     expect(errors.trimEnd().split('\n')).toHaveLength(1)
     expect(code).toBe(2)
+    expect(existsSync(path)).toBe(false)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * `millrace migrate`: moves what is on one log to another, or goes on where a migration was ended.
  *
- * Invariant: `--dry-run` makes no file, no topic and no record.
+ * Invariant: `--dry-run`, and what the source refuses, make no file, no topic and no record.
  */
 import { existsSync } from 'node:fs'
 import { openLog, type Log } from '#log'
@@ -42,6 +42,8 @@ export async function migrate(
       print(previewText(await preview(source, flags.to, selection)))
       return
     }
+    // What the source refuses leaves no empty file behind.
+    if (isMissingFile(flags.to)) await previewMigration(source, undefined, selection)
     const kill = (): void => void process.kill(process.pid, 'SIGKILL')
     const failpoint =
       failpointSetting === undefined ? noFailpoint : killAtFailpoint(failpointSetting, kill)
@@ -69,9 +71,12 @@ function namesIn(list: string | undefined): readonly string[] | undefined {
 }
 
 async function preview(source: Log, to: string, selection: Selection): Promise<MigrationPreview> {
-  const path = to.startsWith('sqlite:') ? to.slice('sqlite:'.length) : undefined
-  if (path !== undefined && !existsSync(path)) return previewMigration(source, undefined, selection)
+  if (isMissingFile(to)) return previewMigration(source, undefined, selection)
   return withLog(to, (target) => previewMigration(source, target, selection))
+}
+
+function isMissingFile(url: string): boolean {
+  return url.startsWith('sqlite:') && !existsSync(url.slice('sqlite:'.length))
 }
 
 /** A line a second, with what came since the last. */

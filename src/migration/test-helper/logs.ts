@@ -132,7 +132,8 @@ export function recordsOf({ bytes, ...at }: FetchedBatch): TestRecord[] {
 
 export const withoutOffsets = (
   records: readonly ReadRecord[],
-): readonly Omit<ReadRecord, 'offset'>[] => records.map(({ offset: _, ...rest }) => rest)
+): readonly Omit<ReadRecord, 'offset'>[] =>
+  records.map(({ timestampMs, key, value, headers }) => ({ timestampMs, key, value, headers }))
 
 export function run(
   source: Log,
