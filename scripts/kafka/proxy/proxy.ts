@@ -46,10 +46,6 @@ export class KafkaProxy {
       .join(',')
   }
 
-  get rules(): readonly Rule[] {
-    return this.#rules
-  }
-
   /** The newest comes last: a rule before it that takes a request keeps it. */
   add(options: RuleOptions): Rule {
     const rule = new Rule(options)
@@ -60,6 +56,7 @@ export class KafkaProxy {
   /** Nothing is touched any more; what is held up arrives. */
   heal(): void {
     for (const rule of this.#rules) rule.end()
+    this.#rules = []
   }
 
   async close(): Promise<void> {

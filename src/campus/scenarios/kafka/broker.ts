@@ -25,7 +25,7 @@ async function run(drill: Drill): Promise<void> {
   const killed = new Map<Target, number>()
   const awayMs: number[] = []
   const backMs: number[] = []
-  for (let round = 0; round < options.rounds; round += 1)
+  for (let round = 0; drill.goesOn(round); round += 1)
     for (const target of TARGETS) {
       const ids = await brokersOf(drill, target)
       const ended = await Promise.all(ids.map((id) => cluster.kill(id)))

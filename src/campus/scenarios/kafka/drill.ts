@@ -18,7 +18,7 @@ export interface DrillOptions {
   readonly orders: number
   readonly seed: number
   readonly brokers: number
-  /** How often each fault is brought about. */
+  /** How often each fault is brought about at least; faults go on for as long as orders do. */
   readonly rounds: number
   /** Does not wait until the last minute has closed. */
   readonly quick: boolean
@@ -107,6 +107,11 @@ export class Drill {
 
   async isMember(member: Member): Promise<boolean> {
     return (await holders(this.log)).has(this.#instances.get(member) ?? '')
+  }
+
+  /** True while `round`, from 0, is to be: there are as many as asked for, and more while users order. */
+  goesOn(round: number): boolean {
+    return round < this.options.rounds || this.orders.accepted.length < this.options.orders
   }
 
   /** Users get on with it: so many more orders are accepted. */

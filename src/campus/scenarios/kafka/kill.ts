@@ -46,12 +46,15 @@ async function run(drill: Drill): Promise<void> {
     else outputMs.push(ms)
   }
 
-  for (let round = 0; round < options.rounds; round += 1) {
+  let kills = 0
+  const killOne = async (): Promise<void> => {
     await Bun.sleep(random.between(200, 2_000))
     const member = random.pick(fleet.members)
     await member.kill()
     await restart(member)
+    kills += 1
   }
+  while (kills < options.rounds) await killOne()
   const names = [...KAFKA_FAILPOINTS, ...RUNTIME_FAILPOINTS].filter((name) =>
     isPassed(name, options),
   )
@@ -68,8 +71,9 @@ async function run(drill: Drill): Promise<void> {
     drill.say(`killed at ${name}:${nth}`)
     await restart(member)
   }
+  while (drill.goesOn(kills)) await killOne()
   drill.rows.push(
-    ['random kills', options.rounds],
+    ['random kills', kills],
     ['failpoints fired', `${fired.length} of ${names.length}`],
     ['restarts timed', outputMs.length],
     ...percentiles('ready again', readyMs),

@@ -15,7 +15,7 @@ export function kafkaRebalance(options: DrillOptions): Promise<number> {
 }
 
 async function run(drill: Drill): Promise<void> {
-  const { fleet, random, options, log } = drill
+  const { fleet, random, log } = drill
   let joins = 0
   let leaves = 0
   let kills = 0
@@ -24,7 +24,7 @@ async function run(drill: Drill): Promise<void> {
     const [group] = await log.describeGroups(['campus-inventory'])
     if (group !== undefined && group.generation >= 0) generations.add(group.generation)
   }
-  while (joins < options.rounds) {
+  while (drill.goesOn(joins)) {
     const nextMs = performance.now() + EVERY_MS
     const [, ...others] = fleet.members
     const isJoin = others.length === 0 || (others.length < MEMBERS_MAX - 1 && random.next() < 0.55)

@@ -44,7 +44,7 @@ export function kafkaZombie(options: DrillOptions): Promise<number> {
 async function run(drill: Drill): Promise<void> {
   const { fleet, proxy, random, options } = drill
   const counts = { inside: 0, outside: 0, overtaken: 0, moved: 0, held: 0 }
-  for (let round = 0; round < options.rounds; round += 1)
+  for (let round = 0; drill.goesOn(round); round += 1)
     for (const [at, place] of PLACES.entries()) {
       if (options.quick && at % QUICK_STEP !== 0) continue
       const member = random.pick(fleet.members)
