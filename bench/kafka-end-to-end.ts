@@ -97,9 +97,11 @@ class Comparison {
       throw new Error(`${app} has taken ${report.records} records`)
     }
     const load = loadavg()[0] ?? Number.NaN
-    const speed = (report.records / cpuMsOfSide(report)).toFixed(1)
+    const { records, wallMs, memoryPeakBytes } = report
+    const rates = [records / cpuMsOfSide(report), records / wallMs].map((rate) => rate.toFixed(1))
+    const peak = `${(memoryPeakBytes / MB).toFixed(0)} MB, broker ${(brokerMs / 1_000).toFixed(1)} s`
     // A run takes long, and may be cut short.
-    console.error(`${app}: ${speed} k a CPU-second, load average ${load.toFixed(1)}`)
+    console.error(`${app}: ${rates.join(' / ')} k/s, ${peak}, load average ${load.toFixed(1)}`)
     await this.#check(side, app, output)
     rmSync(state, { recursive: true, force: true })
     return { report, brokerMs, load }

@@ -1,6 +1,7 @@
 /**
  * `bun run bench [name…]`: measures, prints every figure with what it takes to believe it, and says which floors hold.
- * A name stands for all benches that begin with it. `--smoke` runs everything small: whether it works, not how fast it is.
+ * A name stands for its bench, or for all that begin with it where there is none. `--smoke` runs everything small: whether
+ * it works, not how fast it is.
  * `--report FILE` writes the figures as Markdown, `--rounds N` counts that many rounds instead of nine.
  * What begins with `kafka-` starts a real broker, and runs only if it is named.
  */
@@ -20,6 +21,10 @@ interface Arguments {
   readonly names: readonly string[]
   readonly scale: Scale
   readonly reportFile: string | undefined
+}
+
+function stands(given: string, name: string): boolean {
+  return Object.hasOwn(ALL, given) ? name === given : name.startsWith(given)
 }
 
 function readArguments(given: readonly string[]): Arguments {
@@ -42,7 +47,7 @@ function readArguments(given: readonly string[]): Arguments {
     names:
       prefixes.length === 0
         ? Object.keys(BENCHES)
-        : names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix))),
+        : names.filter((name) => prefixes.some((prefix) => stands(prefix, name))),
     scale: isSmoke
       ? { isSmoke, rounds: { counted: 1, warmUps: 1 } }
       : { isSmoke, rounds: { counted: rounds, warmUps: 4 } },
