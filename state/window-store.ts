@@ -117,7 +117,7 @@ export class WindowWriteBuffer<K, V> implements WindowTaskStore<K, V> {
   put(key: K, windowStartMs: number, value: V | null, timestampMs: number): boolean {
     this.#retention.observe(windowStartMs)
     if (windowStartMs < this.#retention.keptFromMs) return false
-    const slice = this.#sliceAt(windowStartMs)
+    const slice = this.#find(windowStartMs) ?? this.#sliceAt(windowStartMs)
     const mapKey = typeof key === 'string' ? key : this.#format.mapKeyOf(key)
     const isNew = this.#buffer.put(slice, mapKey, key, { value, timestampMs })
     if (isNew) this.#index(slice, mapKey, key)

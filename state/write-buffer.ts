@@ -38,6 +38,8 @@ export class Layers<K, V> {
   readonly windowStartMs: number
   open: Map<string, DirtyEntry<K, V>> = new Map()
   committing: Map<string, DirtyEntry<K, V>> | undefined
+  /** The entry of `open` that was read last: most puts are of what was just read. */
+  recent: DirtyEntry<K, V> | undefined
 
   constructor(windowStartMs: number) {
     this.windowStartMs = windowStartMs
@@ -45,8 +47,17 @@ export class Layers<K, V> {
 
   /** What the layers know of the key; undefined sends the reader to cache and backend. */
   read(mapKey: string): Written<V> | undefined {
-    const entry = this.open.get(mapKey) ?? this.committing?.get(mapKey)
-    return entry?.written
+    const entry = this.open.get(mapKey)
+    if (entry === undefined) return this.committing?.get(mapKey)?.written
+    this.recent = entry
+    return entry.written
+  }
+
+  /** The entry of the open layer. */
+  entryOf(mapKey: string): DirtyEntry<K, V> | undefined {
+    const { recent } = this
+    if (recent !== undefined && recent.mapKey === mapKey) return recent
+    return this.open.get(mapKey)
   }
 }
 
@@ -90,7 +101,7 @@ export class WriteBuffer<K, V> {
 
   /** True if the open layer had not written this key before. */
   put(layers: Layers<K, V>, mapKey: string, key: K, written: Written<V>): boolean {
-    let entry = layers.open.get(mapKey)
+    let entry = layers.entryOf(mapKey)
     const isNew = entry === undefined
     this.#order += 1
     if (entry === undefined) {
@@ -135,7 +146,9 @@ export class WriteBuffer<K, V> {
     }
     while (this.#dirty.length > this.#dirtyAtSavepoint) {
       const entry = this.#dirty.pop()
-      entry?.layers.open.delete(entry.mapKey)
+      if (entry === undefined) continue
+      entry.layers.open.delete(entry.mapKey)
+      entry.layers.recent = undefined
     }
     this.#log.length = this.#logAtSavepoint
   }
@@ -151,6 +164,7 @@ export class WriteBuffer<K, V> {
       if (layers.open.size === 0) continue
       layers.committing = layers.open
       layers.open = new Map()
+      layers.recent = undefined
     }
     if (this.#isReordered && !this.#logEvery) dirty.sort((a, b) => a.order - b.order)
     const puts = this.#logEvery ? this.#log : dirty
