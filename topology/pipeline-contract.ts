@@ -53,7 +53,8 @@ export interface DecodedRecord {
 export interface PipelineApi {
   /**
    * Decodes a record as it becomes the head of its queue (T2). Throws what the serde or the extractor throws: the task
-   * decides what becomes of it. `topic`, here and in `process`: as the topology or as the log names it.
+   * decides what becomes of it. `topic`, here and in `process`: as the topology or as the log names it. The answer is valid
+   * until the next call: a record costs no object.
    */
   decode(
     topic: string,

@@ -18,6 +18,12 @@ export class PipelineSource {
   readonly #key: AnySerde
   readonly #value: AnySerde
   readonly #extractor: TimestampExtractor
+  /** The answer of `decode`, filled anew by each call. */
+  readonly #decoded: { key: unknown; value: unknown; timestampMs: number } = {
+    key: null,
+    value: null,
+    timestampMs: -1,
+  }
 
   constructor(
     node: SourceNode,
@@ -35,16 +41,20 @@ export class PipelineSource {
       : (node.timestampExtractor ?? byDefault ?? failOnInvalidTimestamp)
   }
 
+  /** What it returns is valid until the next call. */
   decode(partition: number, record: RawRecord, partitionTimeMs: number): DecodedRecord {
     const { buffer, keyStart, valueStart, timestampMs } = record
     const key = keyStart < 0 ? null : this.#key.read(buffer, keyStart, record.keyEnd)
     const value = valueStart < 0 ? null : this.#value.read(buffer, valueStart, record.valueEnd)
+    const decoded = this.#decoded
+    decoded.key = key
+    decoded.value = value
+    decoded.timestampMs = timestampMs
     // The commonest answer, without an object to ask with.
-    if (timestampMs >= 0 && this.#extractor === failOnInvalidTimestamp) {
-      return { key, value, timestampMs }
-    }
+    if (timestampMs >= 0 && this.#extractor === failOnInvalidTimestamp) return decoded
     const { topic } = this
     const question = { key, value, timestampMs, offset: record.offset, topic, partition }
-    return { key, value, timestampMs: this.#extractor.extract(question, partitionTimeMs) }
+    decoded.timestampMs = this.#extractor.extract(question, partitionTimeMs)
+    return decoded
   }
 }

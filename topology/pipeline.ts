@@ -63,16 +63,21 @@ export class Pipeline implements PipelineApi {
 
   process(
     topic: string,
-    { key, value, timestampMs }: DecodedRecord,
+    record: DecodedRecord,
     place: Parameters<PipelineApi['process']>[2],
   ): void {
     const source = this.#source(topic)
+    const { timestampMs } = record
     if (timestampMs < 0) {
-      this.#run.environment.dropped(source.name, 'negative timestamp')
+      this.#dropTimeless(source)
       return
     }
     this.#run.enterRecord(source.topic, place.partition, place.offset, place.headers)
-    source.next.process(key, value, timestampMs)
+    source.next.process(record.key, record.value, timestampMs)
+  }
+
+  #dropTimeless({ name }: PipelineSource): void {
+    this.#run.environment.dropped(name, 'negative timestamp')
   }
 
   #source(topic: string): PipelineSource {

@@ -115,6 +115,25 @@ describe('interned strings', () => {
     }
   })
 
+  test('a short text is written as UTF-8 wherever it leaves ASCII, behind what was written before', () => {
+    for (const text of [
+      '',
+      'plain',
+      'é',
+      'caf\u00e9',
+      'a€b',
+      '日本',
+      'x'.repeat(16),
+      'x'.repeat(17),
+    ]) {
+      const target = new ByteWriter(1)
+      target.uint8(0x21)
+      string().write(text, target)
+      target.uint8(0x21)
+      expect(hex(target.copy())).toBe(hex(new TextEncoder().encode(`!${text}!`)))
+    }
+  })
+
   test('bytes beyond ASCII are decoded as UTF-8, also between texts of the same length', () => {
     const serde = string()
     for (const text of ['ab', 'é', 'ab', '\u0000\u0000', 'a', '日', '€', 'x'.repeat(33)]) {

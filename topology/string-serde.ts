@@ -10,6 +10,8 @@ import { refuse, WrittenSerde } from './written-serde.ts'
 /** A power of two. Keys are few and come often; a slot that is hit by two of them just changes hands. */
 const SLOTS = 1024
 const INTERNED_BYTES_MAX = 32
+/** So short a text is written sooner than the encoder is called. */
+const PLAIN_CHARACTERS_MAX = 16
 
 export class StringSerde extends WrittenSerde<string> {
   readonly name: string = 'string'
@@ -18,7 +20,7 @@ export class StringSerde extends WrittenSerde<string> {
 
   write(value: string, target: ByteWriter): void {
     if (typeof value !== 'string') refuse('string', `${typeof value} is no string`)
-    target.utf8(value)
+    if (value.length > PLAIN_CHARACTERS_MAX || !writePlain(value, target)) target.utf8(value)
   }
 
   read(source: Buffer, start: number, end: number): string {
@@ -39,6 +41,20 @@ export class StringSerde extends WrittenSerde<string> {
     this.#slots[slot] = made
     return made
   }
+}
+
+/** False, and nothing is written, if the text is not ASCII. */
+function writePlain(text: string, target: ByteWriter): boolean {
+  const { length } = text
+  target.reserve(length)
+  const { buffer, length: start } = target
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at)
+    if (code > 0x7f) return false
+    buffer[start + at] = code
+  }
+  target.length = start + length
+  return true
 }
 
 function isSame(text: string, source: Buffer, start: number, length: number): boolean {

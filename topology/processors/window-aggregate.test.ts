@@ -72,6 +72,21 @@ describe('each update', () => {
     }
   })
 
+  test('W6: every window that holds the time takes the record, whatever time came before', async () => {
+    const windows = { sizeMs: 10, advanceMs: 3, graceMs: 1_000 }
+    const rig = await windowed(windows)
+    let at = 0
+    for (let n = 0; n < 200; n++) {
+      at = (at * 31 + 17) % 97
+      rig.pipe('in', 'k', 'x', at)
+      const starts = rig.take().map((text) => Number(/\[(\d+),/.exec(text)?.[1]))
+      const expected = Array.from({ length: 40 }, (_, i) => i * windows.advanceMs).filter(
+        (startMs) => startMs <= at && at < startMs + windows.sizeMs,
+      )
+      expect(starts).toEqual(expected)
+    }
+  })
+
   test('W-b: windows are refused one by one, and each refusal is told (W2, W3)', async () => {
     const rig = await windowed(hopping(90))
     rig.pipe('in', 'k', 'x', 100)

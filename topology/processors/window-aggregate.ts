@@ -15,6 +15,7 @@ import type { Adder } from '../node.ts'
 import type { Processor } from '../processor.ts'
 import type { RunContext } from '../run-context.ts'
 import { UndoableNumber } from '../undo-log.ts'
+import type { TimeWindow } from '../windowed.ts'
 import { WindowCloser } from '../window-closer.ts'
 import {
   type NodeOf,
@@ -41,6 +42,10 @@ export class WindowAggregate implements Processor, TimeKeeper {
   readonly #closer: WindowCloser | undefined
   readonly #run: RunContext
   readonly #next: Processor
+  /** Start of the first window of the last record, as `#firstStart` found it. */
+  #firstStartMs = 0
+  /** The window last forwarded: most records are of the same one, and get the same object. */
+  #window: TimeWindow = { startMs: -1, endMs: -1 }
 
   constructor(node: NodeOf<'window-aggregate'>, wiring: Wiring) {
     this.name = node.name
@@ -69,13 +74,27 @@ export class WindowAggregate implements Processor, TimeKeeper {
     if (!this.#isTimeHeld) this.advanceTime(timestampMs)
     const advanceMs = this.#advanceMs
     const openFromMs = this.#openFromMs.value
-    // W6: by ascending start; no window starts before 0.
-    let startMs = Math.max(0, timestampMs - this.#sizeMs + advanceMs)
-    startMs -= startMs % advanceMs
+    let startMs = this.#firstStart(timestampMs)
+    // W6: by ascending start.
     for (; startMs <= timestampMs; startMs += advanceMs) {
       if (startMs >= openFromMs) this.#add(startMs, key, value, timestampMs)
       else this.#late(startMs, key, value)
     }
+  }
+
+  /** Of the windows that hold the time; none starts before 0. */
+  #firstStart(timestampMs: number): number {
+    const advanceMs = this.#advanceMs
+    const fromMs = Math.max(0, timestampMs - this.#sizeMs + advanceMs)
+    const passedMs = fromMs - this.#firstStartMs
+    // A remainder of large numbers costs more than a map lookup, and mostly it would find the same start.
+    if (passedMs < 0 || passedMs >= advanceMs) this.#firstStartMs = fromMs - (fromMs % advanceMs)
+    return this.#firstStartMs
+  }
+
+  #windowAt(startMs: number): TimeWindow {
+    if (this.#window.startMs !== startMs) this.#window = { startMs, endMs: startMs + this.#sizeMs }
+    return this.#window
   }
 
   #add(startMs: number, key: unknown, value: unknown, timestampMs: number): void {
@@ -102,7 +121,7 @@ export class WindowAggregate implements Processor, TimeKeeper {
       this.#closer.opened(startMs)
       return
     }
-    const window = { startMs, endMs: startMs + this.#sizeMs }
+    const window = this.#windowAt(startMs)
     // The record cache compares with what was stored, not with what an aggregate begins with.
     if (this.#isHeld)
       this.#next.process({ key, window }, aggregate, storedMs, stored?.value ?? null)
