@@ -71,7 +71,8 @@ export class OpenLayer {
     this.#streamTimeAtSavepointMs = this.#pipeline.streamTimeMs
     this.#pipeline.savepoint()
     this.#collector.savepoint()
-    for (const upstream of this.#upstreams) upstream.savepoint()
+    const upstreams = this.#upstreams
+    for (let n = 0; n < upstreams.length; n++) (upstreams[n] as UpstreamTimes).savepoint()
     const stores = this.#stores
     for (let n = 0; n < stores.length; n++) (stores[n] as TaskStore).savepoint()
   }

@@ -25,12 +25,16 @@ export class PartitionGroup {
   /** The queue whose head goes next, or why there is none. */
   next(progressOf: ProgressOf): RecordQueue | 'empty' | 'waiting-for-input' {
     const { queues } = this
+    if (queues.length === 1) {
+      const only = queues[0] as RecordQueue
+      return only.hasHead || only.advance() ? only : 'empty'
+    }
     let best: RecordQueue | undefined
     let isWaiting = false
     for (let n = 0; n < queues.length; n++) {
       const queue = queues[n] as RecordQueue
       if (!queue.hasHead && !queue.advance()) {
-        if (queues.length > 1 && !isWaiting) isWaiting = !this.#isCaughtUp(queue, progressOf)
+        if (!isWaiting) isWaiting = !this.#isCaughtUp(queue, progressOf)
       } else if (best === undefined || queue.timestampMs < best.timestampMs) {
         best = queue
       }

@@ -43,6 +43,9 @@ export class TaskCollector implements RecordCollector {
   readonly #touched: OutputPartition[] = []
   readonly #key: ByteWriter = new ByteWriter(256)
   #savepoint: number = 0
+  /** The last to be written to: most records go where the one before went. */
+  #lastTopic: string = ''
+  #last: OutputTopic | undefined
 
   constructor(
     identity: TaskIdentity,
@@ -67,8 +70,12 @@ export class TaskCollector implements RecordCollector {
     headers: RecordHeaders,
     partitionKey: ((key: K) => Uint8Array) | undefined,
   ): void {
-    const output = this.#topics.get(topic) ?? this.#openTopic(topic)
-    const chosen = partition ?? this.#partitionOf(output, key, keySerde, partitionKey)
+    const output = this.#outputTopic(topic)
+    let chosen = partition
+    if (chosen === undefined) {
+      const isAlone = output.partitions.length === 1
+      chosen = isAlone ? 0 : this.#partitionOf(output, key, keySerde, partitionKey)
+    }
     const target = this.#touch(output, chosen)
     target.add(timestampMs, key, keySerde, value, valueSerde, headers)
   }
@@ -77,7 +84,7 @@ export class TaskCollector implements RecordCollector {
     const { subTopology, partition } = this.#identity
     const { number } = subTopology
     const headers = timeHeaders({ subTopology: number, partition, node, timeMs, idle })
-    const output = this.#topics.get(topic) ?? this.#openTopic(topic)
+    const output = this.#outputTopic(topic)
     for (let n = 0; n < output.partitions.length; n++) {
       this.#touch(output, n).add(timeMs, null, plainBytes, null, plainBytes, headers)
     }
@@ -91,7 +98,7 @@ export class TaskCollector implements RecordCollector {
     value: Uint8Array | null,
     headers: RecordHeaders,
   ): void {
-    const output = this.#topics.get(topic) ?? this.#openTopic(topic)
+    const output = this.#outputTopic(topic)
     const own = this.#touch(output, this.#identity.partition % output.partitions.length)
     own.add(timestampMs, key, plainBytes, value, plainBytes, headers)
   }
@@ -125,11 +132,7 @@ export class TaskCollector implements RecordCollector {
   }
 
   #touch({ partitions }: OutputTopic, partition: number): OutputPartition {
-    const output = partitions[partition]
-    if (output === undefined) {
-      const message = `partition ${partition} of ${partitions[0]?.topic} was chosen for a record`
-      throw new TopologyError('OPTION_INVALID', `${message}; it has ${partitions.length}`)
-    }
+    const output = partitions[partition] ?? noPartition(partitions, partition)
     if (output.savepoint !== this.#savepoint) {
       output.mark(this.#savepoint)
       this.#touched.push(output)
@@ -144,7 +147,6 @@ export class TaskCollector implements RecordCollector {
     partitionKey: ((key: K) => Uint8Array) | undefined,
   ): number {
     const count = partitions.length
-    if (count === 1) return 0
     if (key === null) return this.#identity.partition % count
     if (partitionKey !== undefined) return partitionFor(partitionKey(key), count)
     if (typeof key !== 'string') return this.#partitionOfBytes(key, keySerde, count)
@@ -161,6 +163,15 @@ export class TaskCollector implements RecordCollector {
     writer.length = 0
     keySerde.write(key, writer)
     return partitionFor(writer.buffer.subarray(0, writer.length), count)
+  }
+
+  #outputTopic(topic: string): OutputTopic {
+    const last = this.#last
+    if (last !== undefined && topic === this.#lastTopic) return last
+    const output = this.#topics.get(topic) ?? this.#openTopic(topic)
+    this.#lastTopic = topic
+    this.#last = output
+    return output
   }
 
   #openTopic(topic: string): OutputTopic {
@@ -180,4 +191,9 @@ export class TaskCollector implements RecordCollector {
     this.#outputs.push(...partitions)
     return output
   }
+}
+
+function noPartition(partitions: readonly OutputPartition[], partition: number): never {
+  const message = `partition ${partition} of ${partitions[0]?.topic} was chosen for a record`
+  throw new TopologyError('OPTION_INVALID', `${message}; it has ${partitions.length}`)
 }

@@ -353,7 +353,7 @@ export class Task implements TaskApi {
     }
     const place = this.#place
     place.offset = raw.offset
-    place.headers = raw.headers()
+    place.headers = raw.headerCount === 0 ? NO_HEADERS : raw.headers()
     pipeline.process(queue.topic, queue, place)
   }
 
