@@ -317,20 +317,6 @@ describe('savepoint and rollback (R15)', () => {
     expect(store.get('k')).toBe('v')
   })
 
-  test('a put of what was read just before a rollback or a seal is in the next seal', async () => {
-    const store = open(await openMemory())
-    store.savepoint()
-    store.put('k', 'undone', 1)
-    expect(store.get('k')).toBe('undone')
-    store.rollback()
-    store.put('k', 'v', 2)
-    expect(store.get('k')).toBe('v')
-    expect(store.seal().changelog.map(readable)).toEqual([['k', 'v', 2]])
-    store.put('k', 'w', 3)
-    store.release()
-    expect(store.seal().changelog.map(readable)).toEqual([['k', 'w', 3]])
-  })
-
   test('a record with many puts is undone whole', async () => {
     const store = open(await openMemory())
     for (let key = 0; key < 200; key++) store.put(`k${key}`, 'before', 1)
