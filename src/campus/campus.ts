@@ -42,6 +42,8 @@ export interface Machine {
   readonly failpoint: Failpoint
   /** The same for worker threads, which a function cannot reach. */
   readonly failpointSetting?: string | undefined
+  /** Told what the start waits for next. */
+  readonly onStep?: (what: string) => void
 }
 
 const FREE_BYTES_MIN = 256 * 1024 * 1024
@@ -86,7 +88,7 @@ export class Campus {
   }
 
   static async start(flags: Flags, machine: Machine): Promise<Campus> {
-    const { clock, random } = machine
+    const { clock, random, onStep = () => {} } = machine
     // What was opened last is let go of first: by `close`, and if a later step fails, so that nothing is left half started.
     const releases: Release[] = []
     const holding = <T>(thing: T, release: (thing: T) => Promise<unknown> | void): T => {
@@ -107,15 +109,19 @@ export class Campus {
         fetch: (request) => handle(request),
       })
       holding(server, (one) => one.stop(true))
+      onStep('its log')
       const log = holding(await openLog(flags.log, { ...machine, ...maintenance(flags) }), (one) =>
         one.close(),
       )
       // After the log, which refuses what is wrong with the place.
       mkdirSync(places.folder, { recursive: true })
+      onStep('its topics')
       await log.createTopics(campusTopics(partitions))
+      onStep('stock, which one process puts in while the others wait')
       if (flags.role !== 'worker') await seedStock(log, partitions, clock)
       const url = `http://${server.hostname}:${server.port}`
       const endpoint = `http://${reachable(flags.host)}:${server.port}`
+      onStep('a free instance folder')
       const number = isOnBrokers(flags.log)
         ? basename(
             holding(
@@ -128,6 +134,7 @@ export class Campus {
             ).path,
           )
         : '0'
+      onStep('the ends of the topics that views show')
       const views = holding(await LiveViews.open(log, partitions), (one) => one.close())
       const applications = new Applications(sourcesOf(flags), {
         clock,
@@ -145,7 +152,9 @@ export class Campus {
         commitIntervalMs: flags.commitIntervalMs,
       })
       holding(applications, (one) => one.stopAll())
+      onStep('its applications')
       await applications.startAll()
+      onStep('the ingress')
       const taking =
         flags.role === 'worker'
           ? undefined

@@ -16,9 +16,12 @@ import {
 import { Campus } from './campus.ts'
 import { Demo } from './demo.ts'
 import { FlagError, HELP, readFlags, type Flags } from './flags.ts'
+import { StartProgress } from './start-progress.ts'
 import { statusLine } from './status-line.ts'
 
 const STATUS_MS = 5_000
+/** Longer than a start takes on brokers that are well; what it waits for is told this often. */
+const SLOW_START_MS = 15_000
 const started = performance.now() - process.uptime() * 1000
 
 function complain(error: unknown): number {
@@ -55,15 +58,29 @@ function observe(happening: Happening): void {
 }
 
 async function run(flags: Flags): Promise<void> {
+  const progress = new StartProgress()
+  const telling = setInterval(() => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(0)
+    console.error(`campus: not ready after ${seconds} s: it waits for ${progress}`)
+  }, SLOW_START_MS)
   const setting = process.env['MILLRACE_FAILPOINT']
   const kill = (): void => void process.kill(process.pid, 'SIGKILL')
   const starting = Campus.start(flags, {
     clock: systemClock,
     random: systemRandom,
-    observer: observe,
+    observer: (happening) => {
+      progress.observe(happening)
+      observe(happening)
+    },
+    onStep: (what) => progress.step(what),
     failpoint: setting === undefined ? noFailpoint : killAtFailpoint(setting, kill),
     failpointSetting: setting,
   })
+  const startEnded = (): void => {
+    clearInterval(telling)
+    progress.end()
+  }
+  starting.then(startEnded, startEnded)
   let demo: Demo | undefined
   let timer: Timer | undefined
   let isStopping = false
