@@ -3,8 +3,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openLog, partitionFor, RecordBatchWriter, Streams, type Log } from '#millrace'
-import { systemClock as clock, systemRandom as random } from '#system'
+import {
+  openLog,
+  partitionFor,
+  RecordBatchWriter,
+  Streams,
+  systemClock as clock,
+  systemRandom as random,
+  type Log,
+} from '#millrace'
 import { kafkaForTests, startCluster, type Cluster } from '#kafka-for-tests'
 import {
   describeGroup,

@@ -1,5 +1,6 @@
 /**
- * The same application on Kafka Streams and here, by turns: each goes on where the other stopped, from its offsets and its changelog.
+ * The same application on Kafka Streams and here, by turns: each goes on where the other stopped, from its offsets and its
+ * changelog.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
