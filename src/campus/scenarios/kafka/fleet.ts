@@ -98,9 +98,9 @@ export class Fleet {
     await Promise.all(this.members.map((member) => member.remove()))
   }
 
-  /** The next one in turn: a user who tries again tries elsewhere. */
+  /** The next one in turn: a user who tries again tries elsewhere; only requests under way are stuck in one that is frozen. */
   #url(): string {
-    const running = this.members.filter(({ isReady }) => isReady)
+    const running = this.members.filter(({ isReady, isFrozen }) => isReady && !isFrozen)
     this.#turn += 1
     return running[this.#turn % running.length]?.url ?? 'http://127.0.0.1:0'
   }
