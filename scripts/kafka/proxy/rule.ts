@@ -27,6 +27,8 @@ export interface RuleOptions {
   readonly clientId?: string
   /** How the transactional id begins; `''` is any transaction. */
   readonly transaction?: string
+  /** Asked last: what it refuses does not count. */
+  readonly when?: () => boolean
   /** Called as it is done, before anything else is. */
   readonly onFired?: (request: RequestHeader) => void
 }
@@ -82,7 +84,8 @@ export class Rule {
     const { options } = this
     if (api !== options.api || side !== options.side) return false
     if (options.clientId !== undefined && clientId !== options.clientId) return false
-    if (options.transaction === undefined) return true
-    return transactionalId?.startsWith(options.transaction) === true
+    const { transaction, when = () => true } = options
+    if (transaction !== undefined && transactionalId?.startsWith(transaction) !== true) return false
+    return when()
   }
 }

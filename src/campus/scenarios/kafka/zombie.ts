@@ -100,11 +100,14 @@ async function stopInside(
   gate: Promise<void>,
 ): Promise<boolean> {
   const which = { clientId: member.clientId, transaction: INVENTORY, action: 'delay' } as const
+  // Until an end is seen, what is seen may be the rest of a transaction.
+  let isBegun = true
   const stop = proxy.add({
     ...which,
     ...place,
     until: () => gate,
     onFired: () => member.freeze(),
+    when: () => !isUnwritten(place) || !isBegun,
     // One of the first of a run, or one after many.
     skip: random.between(0, SKIP_MAX),
     times: 1,
@@ -116,6 +119,7 @@ async function stopInside(
       api,
       side: 'request',
       until: () => (stop.fired > 0 ? gate : Bun.sleep(random.between(0, PAUSE_MS_MAX))),
+      onFired: () => (isBegun = api !== 'EndTxn'),
     })
   return waitUntil(() => stop.fired > 0, STOPS_MS_MAX)
 }
