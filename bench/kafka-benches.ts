@@ -28,7 +28,7 @@ export const KAFKA_BENCHES: Readonly<Record<string, Bench>> = {
       rate: isSmoke ? 200 : 2_000,
       seconds: isSmoke ? 2 : 20,
       warmUpSeconds: isSmoke ? 1 : 5,
-      rounds: { ...few(rounds), warmUps: 0 },
+      rounds: few(rounds),
     }),
   'kafka-restore': ({ isSmoke, rounds }) =>
     kafkaRestore({
