@@ -39,7 +39,7 @@ export async function describeTopic(
   const { bootstrap, topic, settings } = options
   const args = ['--describe', ...flags({ 'bootstrap-server': bootstrap, topic })]
   const { output } = await runTool({ tool: 'TopicCommand', args, settings })
-  const [head = ''] = output.split('\n').filter((line) => line.startsWith(`Topic: ${topic}\t`))
+  const head = output.split('\n').find((line) => line.startsWith(`Topic: ${topic}\t`)) ?? ''
   const field = (name: string): string =>
     head
       .split('\t')

@@ -5,7 +5,7 @@
  * Invariant: repeats are in order and do not overlap, each at least 4 bytes long, from at most 65,535 bytes back and from
  * within the block.
  */
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 
 /** As much as an offset of two bytes reaches. */
 export const BLOCK_BYTES_MAX = 65_536

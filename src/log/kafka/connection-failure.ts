@@ -51,7 +51,7 @@ function refusedCredentials(
   if (authentication === undefined || sasl === undefined) return undefined
   const { mechanism, username } = sasl
   if (authentication.message.startsWith('Cannot find')) {
-    const [code] = causes.map(codeIn).filter((found) => found !== undefined)
+    const code = causes.map(codeIn).find((found) => found !== undefined)
     const answer = code === undefined ? '' : ` (${errorName(code)})`
     return `takes no user by ${mechanism}${answer}: choose another mechanism or listener`
   }
