@@ -2,15 +2,22 @@ import { describe, expect, test } from 'bun:test'
 import { changelogRestorer } from './changelog-restorer.ts'
 import type { RestoredRecord, RestoreSpec } from './restorer.ts'
 import { parseWindowStoreKey, windowStoreKey } from './row-format.ts'
+import type { StateStore } from './store.ts'
 import { applyRestored, HEADER, openMemory, restored, rowsOf } from './test-helpers/task-stores.ts'
 
 const bytes = (text: string): Uint8Array => Buffer.from(text)
 const WINDOW: RestoreSpec = { name: 's', kind: 'window', retentionMs: 100, expiry: 'logged' }
 const KEY_VALUE: RestoreSpec = { name: 's', kind: 'key-value', timestamped: true }
 
-describe('rows of restored records', () => {
+async function storeThat(takesRepeats: boolean): Promise<StateStore> {
+  return Object.defineProperty(await openMemory(), 'takesRepeats', { value: takesRepeats })
+}
+
+describe.each([true, false])('rows of restored records, repeats taken: %p', (takesRepeats) => {
+  const open = () => storeThat(takesRepeats)
+
   test('timestamped: the record’s time goes back in front of the value; a tombstone deletes', async () => {
-    const restorer = changelogRestorer(KEY_VALUE, await openMemory())
+    const restorer = changelogRestorer(KEY_VALUE, await open())
     restorer.add(restored(bytes('a'), bytes('v'), 10))
     restorer.add(restored(bytes('b'), null, 11))
     restorer.add(restored(bytes('c'), bytes(''), 12))
@@ -23,21 +30,36 @@ describe('rows of restored records', () => {
     expect([restorer.rows, restorer.take()]).toEqual([0, []])
   })
 
-  test('a key that comes again is one row, its latest; a delete may be that, or what comes after one', async () => {
-    const restorer = changelogRestorer(KEY_VALUE, await openMemory())
+  test('a key that comes again is as its latest record says; a delete may be that, or what comes after one', async () => {
+    const restorer = changelogRestorer(KEY_VALUE, await open())
     for (const [at, [key, value]] of ['a1', 'b2', 'c3', 'a4', 'b', 'b5', 'c'].entries()) {
       restorer.add(restored(bytes(key ?? ''), value === undefined ? null : bytes(value), at))
     }
-    expect(restorer.rows).toBe(3)
-    expect(restorer.take().map(({ key, value }) => [key.toHex(), value?.toHex()])).toEqual([
+    expect(restorer.rows).toBe(takesRepeats ? 7 : 3)
+    const taken = restorer.take()
+    expect(taken).toHaveLength(takesRepeats ? 7 : 3)
+    // In order, the last wins.
+    const latest = new Map(taken.map((change) => [change.key.toHex(), change])).values()
+    expect([...latest].map(({ key, value }) => [key.toHex(), value?.toHex()])).toEqual([
       ['61', '000000000000000334'],
       ['62', '000000000000000535'],
       ['63', undefined],
     ])
   })
 
+  test('many rows, more than the buffer has room for at first, stay as they were added', async () => {
+    const restorer = changelogRestorer(KEY_VALUE, await open())
+    for (let n = 0; n < 3_000; n += 1) {
+      restorer.add(restored(bytes(`k${n}`), bytes(`${n} `.padEnd(60, 'v')), n))
+    }
+    const values = restorer
+      .take()
+      .map(({ value }) => Buffer.from(value ?? []).toString('latin1', 8))
+    expect(values).toEqual(Array.from({ length: 3_000 }, (_, n) => `${n} `.padEnd(60, 'v')))
+  })
+
   test('rows that were taken stay as they are while the next batch fills up', async () => {
-    const restorer = changelogRestorer(KEY_VALUE, await openMemory())
+    const restorer = changelogRestorer(KEY_VALUE, await open())
     restorer.add(restored(bytes('a'), bytes('first'), 1))
     const [row] = restorer.take()
     const before = row?.value?.toHex()
@@ -47,7 +69,7 @@ describe('rows of restored records', () => {
 
   test('plain: rows are the records', async () => {
     const spec: RestoreSpec = { name: 's', kind: 'key-value', timestamped: false }
-    const restorer = changelogRestorer(spec, await openMemory())
+    const restorer = changelogRestorer(spec, await open())
     restorer.add(restored(bytes('a'), bytes('v'), 10))
     expect(restorer.take()).toEqual([{ key: bytes('a'), value: bytes('v') }])
   })

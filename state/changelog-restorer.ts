@@ -7,8 +7,8 @@
 import { readInt64 } from '#system'
 import { BUFFER_VALUE_VERSION } from './buffer-value.ts'
 import { DedupeRestorer } from './dedupe-restorer.ts'
-import { LatestRows } from './latest-rows.ts'
 import { parseWindowStoreKey, WINDOW_SUFFIX_BYTES } from './row-format.ts'
+import { restoredRows, type RestoredRows } from './restored-rows.ts'
 import type { ChangelogRestorer, RestoredExpiry, RestoredRecord, RestoreSpec } from './restorer.ts'
 import { StateError, type StateStore, type StoreChange } from './store.ts'
 import { observedTimeNote, readObservedTime, WindowRetention } from './window-retention.ts'
@@ -17,11 +17,11 @@ import { observedTimeNote, readObservedTime, WindowRetention } from './window-re
 export function changelogRestorer(spec: RestoreSpec, store: StateStore): ChangelogRestorer {
   switch (spec.kind) {
     case 'key-value':
-      return new RowRestorer(spec.timestamped)
+      return new RowRestorer(store, spec.timestamped)
     case 'window':
       return new WindowRestorer(spec, store)
     case 'suppress':
-      return new SuppressRestorer(spec.name)
+      return new SuppressRestorer(spec.name, store)
     case 'dedupe':
       return new DedupeRestorer(spec, store)
   }
@@ -31,22 +31,22 @@ async function* nothing(): AsyncGenerator<never> {}
 
 /** Rows are the records, or ts(8) ‖ value. */
 class RowRestorer implements ChangelogRestorer {
-  readonly #latest: LatestRows
+  readonly #rows: RestoredRows
 
-  constructor(timestamped: boolean) {
-    this.#latest = new LatestRows(timestamped)
+  constructor(store: StateStore, timestamped: boolean) {
+    this.#rows = restoredRows(store, timestamped)
   }
 
   get rows(): number {
-    return this.#latest.rows
+    return this.#rows.rows
   }
 
   add(record: RestoredRecord): void {
-    this.#latest.add(record)
+    this.#rows.add(record)
   }
 
   take(): readonly StoreChange[] {
-    return this.#latest.take()
+    return this.#rows.take()
   }
 
   expired(): AsyncGenerator<never> {
@@ -59,7 +59,7 @@ class RowRestorer implements ChangelogRestorer {
  * store is searched for them each time a segment of them has: rows lie by key, and an index would cost what a live store costs.
  */
 class WindowRestorer implements ChangelogRestorer {
-  readonly #inner = new LatestRows(true)
+  readonly #inner: RestoredRows
   readonly #store: StateStore
   readonly #retention: WindowRetention
   #notedTimeMs: number
@@ -69,6 +69,7 @@ class WindowRestorer implements ChangelogRestorer {
     spec: { readonly retentionMs: number; readonly expiry: RestoredExpiry },
     store: StateStore,
   ) {
+    this.#inner = restoredRows(store, true)
     this.#store = store
     this.#retention = new WindowRetention(spec.retentionMs)
     if (spec.expiry === 'by-time') this.#retention.holdFrom(Number.POSITIVE_INFINITY)
@@ -113,8 +114,8 @@ class WindowRestorer implements ChangelogRestorer {
 class SuppressRestorer extends RowRestorer {
   readonly #name: string
 
-  constructor(name: string) {
-    super(false)
+  constructor(name: string, store: StateStore) {
+    super(store, false)
     this.#name = name
   }
 

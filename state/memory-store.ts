@@ -62,6 +62,7 @@ class MemoryContents {
 
 class MemoryStore implements OrderedStore {
   readonly ordered = true as const
+  readonly takesRepeats = true
   readonly #name: string
   readonly #contents: MemoryContents
   readonly #onClose: () => void

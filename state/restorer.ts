@@ -47,7 +47,7 @@ export interface ChangelogRestorer {
   add(record: RestoredRecord): void
   /** Rows that wait. */
   readonly rows: number
-  /** The rows of everything added since the last `take`, each key once; the next one counts on these being applied first. */
+  /** The rows of everything added since the last `take`; the next one counts on these being applied first. */
   take(): readonly StoreChange[]
   /**
    * Deletes of rows that have expired and that no record deletes, in chunks, each of which may be applied alone at the store's

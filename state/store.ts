@@ -56,6 +56,8 @@ export interface ScanOptions {
 }
 
 export interface StateStore {
+  /** A key that comes again in one `apply` costs less than to find that out before: a restore hands over every record. */
+  readonly takesRepeats?: boolean
   /** What was last applied, or undefined for a store that never was. */
   header(): StoreHeader | undefined
   /** Synchronous: what the last completed `apply` left. The caller's own copy, or never changed by the store again. */
