@@ -26,7 +26,7 @@ function joined(more: object = {}): object {
 
 function transportOf(...script: readonly Scripted[]) {
   const broker = new ScriptedCluster(...script)
-  return { broker, transport: groupTransport(broker.cluster, { groupId: 'campus' }) }
+  return { broker, transport: groupTransport(broker, { groupId: 'campus' }) }
 }
 
 describe('joining', () => {
@@ -141,7 +141,7 @@ describe('a member that gives up while it waits for others', () => {
 describe('connections', () => {
   test('what waits for others has one of its own; heartbeats have another', async () => {
     const broker = new ScriptedCluster(joined(), { errorCode: 0 }, joined(), synced())
-    const [a, b] = ['a', 'b'].map(() => groupTransport(broker.cluster, { groupId: 'campus' }))
+    const [a, b] = ['a', 'b'].map(() => groupTransport(broker, { groupId: 'campus' }))
     await a?.join(REQUEST, NO_SIGNAL)
     await a?.heartbeat(REF)
     await b?.join(REQUEST, NO_SIGNAL)
@@ -218,7 +218,7 @@ describe('committed offsets', () => {
       fetched(16),
       fetched(0, [1, 9n, 0]),
     )
-    expect(await committedOffsets(broker.cluster, 'campus', partitions)).toEqual(
+    expect(await committedOffsets(broker, 'campus', partitions)).toEqual(
       new Map([
         ['orders-0', { offset: 5, metadata: 'm' }],
         ['orders-1', { offset: 9, metadata: 'm' }],
@@ -231,7 +231,7 @@ describe('committed offsets', () => {
 
   test('that stay open until the deadline are an error that names one', async () => {
     const broker = new ScriptedCluster(fetched(0, [1, -1n, 88]))
-    await expect(committedOffsets(broker.cluster, 'campus', partitions)).rejects.toMatchObject({
+    await expect(committedOffsets(broker, 'campus', partitions)).rejects.toMatchObject({
       code: 'LOG_UNAVAILABLE',
       retriable: true,
       at: { topic: 'orders', partition: 1 },
@@ -245,9 +245,10 @@ describe('committed offsets', () => {
       const broker = new ScriptedCluster({ topics: [{ name: 'orders', partitions: broken }] })
       const member = { ...REF, groupId: 'campus' }
       const offsets = [{ topic: 'orders', partition: 1, offset: 3, metadata: '' }]
-      await expect(
-        commitOffsets(broker.cluster, 'campus', member, offsets, 0),
-      ).rejects.toMatchObject({ code: 'LOG_FENCED', retriable: false })
+      await expect(commitOffsets(broker, 'campus', member, offsets, 0)).rejects.toMatchObject({
+        code: 'LOG_FENCED',
+        retriable: false,
+      })
     },
   )
 })

@@ -18,7 +18,7 @@ describe('a reader', () => {
   let reader: LogReader
   beforeEach(() => {
     brokers = new FakeBrokers()
-    reader = createReader(brokers.cluster, { isolation: 'read-committed' })
+    reader = createReader(brokers, { isolation: 'read-committed' })
   })
   afterEach(() => reader.close())
 

@@ -32,7 +32,7 @@ async function run(
   const firstSequence = seed % 3 === 0 ? 2 ** 31 - 20 : 0
   const appendTimeoutMs = isPatient(seed) ? 600_000 : 2_000
   const options = { appendTimeoutMs, bufferBytesMax: 4_000, firstSequence }
-  const sender = new Sender(brokers.cluster, options)
+  const sender = new Sender(brokers, options)
   const tried: Promise<Tried>[] = []
   for (let n = 0; n < APPENDS; n += 1) {
     const place = { topic: 'orders', partition: Math.floor(random() * 3) }

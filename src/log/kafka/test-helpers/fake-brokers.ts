@@ -3,17 +3,18 @@
  *
  * Invariant: what they answer is what Apache Kafka answers in the same case, as far as a fetcher can tell.
  */
-import type { Connection, Writer } from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import type { Random } from '#system'
 import { VirtualClock } from '#testing'
 import { Buffer } from 'node:buffer'
 
 import { LogError, partitionKey, type TopicPartition } from '../../log.ts'
-import type { Cluster, PartitionLeader, Purpose } from '../cluster.ts'
+import type { PartitionLeader, Purpose } from '../cluster.ts'
 import { CODE } from '../errors.ts'
 import type { AnsweredPartition, FetchResponse } from '../fetch-codec.ts'
 import { measureBatches } from '../read-committed.ts'
 import { batchAt } from './batches.ts'
+import { answerTo, connectionOf, StubCluster } from './stub-cluster.ts'
 
 const API_VERSIONS = 18
 const REQUEST_HEAD_BYTES = 21
@@ -38,7 +39,7 @@ export interface SeenFetch {
 
 type NodeState = 'up' | 'down' | 'frozen'
 
-export class FakeBrokers {
+export class FakeBrokers extends StubCluster {
   readonly clock: VirtualClock = new VirtualClock()
   readonly random: Random = { next: () => 0.5, uuid: () => 'none' }
   readonly fetches: SeenFetch[] = []
@@ -51,11 +52,6 @@ export class FakeBrokers {
   readonly #known: Map<string, PartitionLeader> = new Map()
   readonly #nodes: Map<number, NodeState> = new Map()
   readonly #onAppend: Set<() => void> = new Set()
-
-  /** As the reader sees it. */
-  get cluster(): Cluster {
-    return this as unknown as Cluster
-  }
 
   /** Partition n of a topic is led by the n-th of the nodes. */
   create(topic: string, nodes: readonly number[], generation: number = 1): void {
@@ -117,13 +113,13 @@ export class FakeBrokers {
 
   // ------------------------------------------------------------ what a reader asks of a cluster
 
-  openLane(): string {
+  override openLane(): string {
     return 'lane'
   }
 
-  closeLane(): void {}
+  override closeLane(): void {}
 
-  async leader(place: TopicPartition): Promise<PartitionLeader> {
+  override async leader(place: TopicPartition): Promise<PartitionLeader> {
     const key = partitionKey(place)
     if (!this.#known.has(key)) await this.refresh()
     const known = this.#known.get(key)
@@ -132,20 +128,23 @@ export class FakeBrokers {
     return known
   }
 
-  leaderHint(place: TopicPartition, leader: { nodeId: number; leaderEpoch: number }): void {
+  override leaderHint(
+    place: TopicPartition,
+    leader: { nodeId: number; leaderEpoch: number },
+  ): void {
     const known = this.#known.get(partitionKey(place))
     if (known === undefined || known.leaderEpoch >= leader.leaderEpoch) return
     this.#known.set(partitionKey(place), { ...known, ...leader })
   }
 
-  async refresh(): Promise<void> {
+  override async refresh(): Promise<void> {
     this.refreshes += 1
     this.#known.clear()
     for (const [key, { topicId, leader }] of this.#kept)
       this.#known.set(key, { topicId, ...leader })
   }
 
-  async call<T>(
+  override async call<T>(
     nodeId: number,
     _purpose: Purpose,
     timeoutMs: number,
@@ -170,20 +169,15 @@ export class FakeBrokers {
   }
 
   #connection(nodeId: number): Connection {
-    const send = (
-      api: number,
-      _version: number,
-      payload: () => Writer,
-      ...rest: readonly unknown[]
-    ): void => {
-      const done = rest.at(-1) as (error: Error | null, answer?: unknown) => void
+    return connectionOf((api, _version, payload, _parse, _request, _response, done) => {
+      const answer = answerTo(done)
       if (this.#nodes.get(nodeId) === 'frozen') return
       if (api === API_VERSIONS) {
-        return done(null, { apiKeys: [{ apiKey: 1, minVersion: 4, maxVersion: 17 }] })
+        return answer(null, { apiKeys: [{ apiKey: 1, minVersion: 4, maxVersion: 17 }] })
       }
-      void this.#answer(nodeId, payload().buffer).then((answer) => done(null, answer))
-    }
-    return { send } as unknown as Connection
+      const { buffer } = payload() as { readonly buffer: Buffer }
+      void this.#answer(nodeId, buffer).then((response) => answer(null, response))
+    })
   }
 
   async #answer(nodeId: number, request: Buffer): Promise<FetchResponse> {

@@ -8,6 +8,7 @@ import type { Clock, Random } from '#system'
 
 import { LogError, type TopicPartition } from '../../log.ts'
 import type { Cluster, CoordinatorKind, PartitionLeader, Purpose } from '../cluster.ts'
+import { connectionOf } from './stub-cluster.ts'
 
 /** Kafka's numbers of the requests that tests decide about. */
 export const API = {
@@ -56,8 +57,8 @@ export class FaultyCluster implements Cluster {
 
   /** How often a request was sent, or lost in some way. */
   count(api: number, fate?: Fate): number {
-    return this.sent.filter((sent) =>
-      sent.api === api && fate !== undefined ? sent.fate === fate : sent.api === api,
+    return this.sent.filter(
+      (sent) => sent.api === api && (fate === undefined || sent.fate === fate),
     ).length
   }
 
@@ -109,7 +110,7 @@ export class FaultyCluster implements Cluster {
           done(lost())
         })
       }
-      return exchange({ send } as unknown as Connection)
+      return exchange(connectionOf(send))
     }
     return this.#cluster.call(nodeId, purpose, timeoutMs, through, lane)
   }

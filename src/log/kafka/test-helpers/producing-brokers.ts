@@ -5,14 +5,15 @@
  * Invariant: what a batch was answered is what became of it, unless the answer was lost.
  */
 import { type Connection, Reader } from '@platformatic/kafka'
-import type { Clock } from '#system'
+import type { Clock, Random } from '#system'
 
 import { recordsOf, valuesOf } from '../../log.contract/records.ts'
 import { LogError, partitionKey, type TopicPartition } from '../../log.ts'
 import { readBatchHeader } from '../../record-batch.ts'
-import type { Cluster, PartitionLeader } from '../cluster.ts'
+import type { PartitionLeader, Purpose } from '../cluster.ts'
 import type { ProduceAnswer } from '../produce-codec.ts'
 import { API } from './faulty-cluster.ts'
+import { answerTo, connectionOf, StubCluster } from './stub-cluster.ts'
 
 interface Producer {
   epoch: number
@@ -57,12 +58,9 @@ class HastyClock implements Clock {
   }
 }
 
-export class ProducingBrokers implements Pick<
-  Cluster,
-  'clock' | 'call' | 'leader' | 'leaderHint' | 'refresh' | 'retrying'
-> {
+export class ProducingBrokers extends StubCluster {
   readonly clock: Clock = new HastyClock()
-  readonly random: { next(): number; uuid(): string }
+  readonly random: Random
   readonly fired: Map<string, number> = new Map()
   /** How likely each thing is to go wrong with one request. */
   readonly #badness: number
@@ -72,12 +70,9 @@ export class ProducingBrokers implements Pick<
   #producerIds: number = 100
 
   constructor(random: () => number, badness: number) {
+    super()
     this.random = { next: random, uuid: () => '' }
     this.#badness = badness
-  }
-
-  get cluster(): Cluster {
-    return this as unknown as Cluster
   }
 
   values(place: TopicPartition): readonly string[] {
@@ -89,18 +84,18 @@ export class ProducingBrokers implements Pick<
     for (const deliver of this.#late.splice(0)) deliver()
   }
 
-  async leader(place: TopicPartition): Promise<PartitionLeader> {
+  override async leader(place: TopicPartition): Promise<PartitionLeader> {
     const nodeId = this.#known.get(partitionKey(place)) ?? this.#at(place).leader
     this.#known.set(partitionKey(place), nodeId)
     return { nodeId, leaderEpoch: 0, topicId: '' }
   }
-  leaderHint(place: TopicPartition, { nodeId }: { readonly nodeId: number }): void {
+  override leaderHint(place: TopicPartition, { nodeId }: { readonly nodeId: number }): void {
     this.#known.set(partitionKey(place), nodeId)
   }
-  async refresh(): Promise<void> {
+  override async refresh(): Promise<void> {
     this.#known.clear()
   }
-  async retrying<T>(_deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+  override async retrying<T>(_deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await attempt()
@@ -110,21 +105,21 @@ export class ProducingBrokers implements Pick<
     }
   }
 
-  call<T>(
+  override call<T>(
     nodeId: number,
-    _purpose: unknown,
+    _purpose: Purpose,
     timeoutMs: number,
     exchange: (connection: Connection) => Promise<T>,
   ): Promise<T> {
     const send: Connection['send'] = (api, _version, payload, _parse, _q, _r, done) => {
+      const answer = answerTo(done)
       const { buffer } = payload() as { readonly buffer: Buffer }
       const lose = (): void =>
         done(new LogError('LOG_UNAVAILABLE', 'the connection failed', { retriable: true }))
       if (api === API.initProducerId) {
-        if (this.#happens('init'))
-          return done(null, { code: 14, producerId: -1, epoch: -1 } as never)
+        if (this.#happens('init')) return answer(null, { code: 14, producerId: -1, epoch: -1 })
         this.#producerIds += 1
-        return done(null, { code: 0, producerId: this.#producerIds, epoch: 0 } as never)
+        return answer(null, { code: 0, producerId: this.#producerIds, epoch: 0 })
       }
       // The library copies what it sends, and so must what is kept here.
       const batches = batchesOf(Buffer.from(buffer))
@@ -137,10 +132,10 @@ export class ProducingBrokers implements Pick<
         }
         const answers = this.#produce(nodeId, batches)
         if (this.#happens('reply')) return lose()
-        done(null, answers as never)
+        answer(null, answers)
       })
     }
-    return exchange({ send } as unknown as Connection)
+    return exchange(connectionOf(send))
   }
 
   #happens(what: string): boolean {

@@ -1,9 +1,10 @@
 /** A cluster whose one broker gives the answers of a script, one a request, and remembers who asked what on which connection. */
 import type { Connection } from '@platformatic/kafka'
-import { type Clock, systemClock, systemRandom } from '#system'
+import { type Clock, type Random, systemClock, systemRandom } from '#system'
 
 import { LogError } from '../../log.ts'
-import type { Cluster, Purpose } from '../cluster.ts'
+import type { Purpose } from '../cluster.ts'
+import { answerTo, connectionOf, StubCluster } from './stub-cluster.ts'
 
 /** What the broker answers: a whole response, `lost` for a connection that fails, `never` for one that waits. */
 export type Scripted = object | 'lost' | 'never'
@@ -15,11 +16,9 @@ export interface Asked {
   readonly bytes: string
 }
 
-export class ScriptedCluster implements Pick<
-  Cluster,
-  'clock' | 'call' | 'coordinator' | 'forgetCoordinator' | 'openLane' | 'closeLane' | 'retrying'
-> {
+export class ScriptedCluster extends StubCluster {
   readonly clock: Clock = systemClock
+  readonly random: Random = systemRandom
   readonly asked: Asked[] = []
   lookups: number = 0
   #known: boolean = false
@@ -28,33 +27,29 @@ export class ScriptedCluster implements Pick<
   readonly #waiting: Map<string, () => void> = new Map()
 
   constructor(...script: readonly Scripted[]) {
+    super()
     this.#script = [...script]
   }
 
-  /** Everything else of a cluster is not asked for. */
-  get cluster(): Cluster {
-    return Object.assign(this, { random: systemRandom }) as unknown as Cluster
-  }
-
-  async coordinator(): Promise<number> {
+  override async coordinator(): Promise<number> {
     if (!this.#known) this.lookups += 1
     this.#known = true
     return 1
   }
 
-  forgetCoordinator(): void {
+  override forgetCoordinator(): void {
     this.#known = false
   }
 
-  openLane(): string {
+  override openLane(): string {
     return `lane-${(this.#lanes += 1)}`
   }
 
-  closeLane(lane: string): void {
+  override closeLane(lane: string): void {
     this.#waiting.get(lane)?.()
   }
 
-  async call<T>(
+  override async call<T>(
     _nodeId: number,
     purpose: Purpose,
     _timeoutMs: number,
@@ -76,13 +71,13 @@ export class ScriptedCluster implements Pick<
       this.asked.push({ api, purpose, lane, bytes: buffer.toString('latin1') })
       if (answer === 'lost') done(lost)
       else if (answer === 'never') this.#waiting.set(lane ?? '', () => done(lost))
-      else done(null, answer as never)
+      else answerTo(done)(null, answer)
     }
-    return exchange({ send } as unknown as Connection)
+    return exchange(connectionOf(send))
   }
 
   /** As often as there is something left in the script. */
-  async retrying<T>(_deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+  override async retrying<T>(_deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await attempt()
