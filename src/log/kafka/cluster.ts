@@ -39,9 +39,10 @@ export interface Cluster {
   readonly clock: Clock
   readonly random: Random
   /**
-   * One exchange on the connection of `purpose` to a broker, which is opened, authenticated and kept as needed; node −1 is any
-   * broker. `timeoutMs` is how long all of it may take. Rejects with LOG_UNAVAILABLE, retriable, when the connection fails or
-   * the time is up: then whether the broker did it is unknown. Other errors of the exchange pass through as they are.
+   * One exchange on the connection of `purpose` to a broker, which is opened, authenticated and kept as needed; ANY_BROKER is
+   * whichever can be reached. `timeoutMs` is how long all of it may take. Rejects with LOG_UNAVAILABLE, retriable, when the
+   * connection fails or the time is up: then whether the broker did it is unknown. Other errors of the exchange pass through
+   * as they are.
    *
    * Exchanges that may wait for one another's end (two members that join one group, two readers that long-poll) take lanes of
    * their own: a purpose has one connection a lane.
@@ -84,7 +85,8 @@ export interface Cluster {
   close(): Promise<void>
 }
 
-const ANY_BROKER = -1
+/** Instead of a node id in `call`. */
+export const ANY_BROKER: number = -1
 /** Of one request that should be answered at once: a frozen broker is noticed by nothing else. */
 const REQUEST_TIMEOUT_MS = 5_000
 /** How long a cluster may take to be reached at all. */

@@ -11,7 +11,7 @@ import {
 } from '@platformatic/kafka'
 
 import type { GroupDescription } from '../log.ts'
-import type { Cluster } from './cluster.ts'
+import { ANY_BROKER, type Cluster } from './cluster.ts'
 import {
   ASSIGNOR_NAME,
   decodeAssignment,
@@ -22,7 +22,6 @@ import {
 import { askCoordinator } from './coordinator-call.ts'
 import { answerOf, CODE, kafkaError, NO_ERROR } from './errors.ts'
 
-const ANY_NODE = -1
 const REQUEST_TIMEOUT_MS = 10_000
 const DEADLINE_MS = 20_000
 /** Kafka's word for a group that is not there, or is of another kind. */
@@ -51,7 +50,7 @@ export async function describeGroups(
 async function listGroups(cluster: Cluster): Promise<readonly string[]> {
   const deadlineMs = cluster.clock.elapsedMs() + DEADLINE_MS
   return cluster.retrying(deadlineMs, async () => {
-    const { brokers } = await cluster.call(ANY_NODE, 'admin', REQUEST_TIMEOUT_MS, (connection) =>
+    const { brokers } = await cluster.call(ANY_BROKER, 'admin', REQUEST_TIMEOUT_MS, (connection) =>
       answerOf(metadataV12.api.async(connection, [], false, false)),
     )
     const lists = await Promise.all(

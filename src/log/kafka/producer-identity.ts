@@ -5,7 +5,7 @@
  * that is starting says "no producer" and batches sent as that are taken without idempotence.
  */
 import { LogError } from '../log.ts'
-import type { Cluster } from './cluster.ts'
+import { ANY_BROKER, type Cluster } from './cluster.ts'
 import { isStaleCoordinator, kafkaError, NO_ERROR } from './errors.ts'
 import {
   type IdentityAnswer,
@@ -18,7 +18,6 @@ import {
 /** The epoch is an int16, and the last one is the brokers' own. */
 export const EPOCH_MAX = 32_766
 const CALL_TIMEOUT_MS = 5_000
-const ANY_BROKER = -1
 
 /** A producer outside of transactions: any broker gives a new id. */
 export function askForIdentity(

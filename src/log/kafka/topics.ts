@@ -15,11 +15,10 @@ import {
 
 import { LogError, type TopicConfig, type TopicDescription, type TopicSpec } from '../log.ts'
 import { checkTopicSpec } from '../topic-config.ts'
-import type { Cluster } from './cluster.ts'
+import { ANY_BROKER, type Cluster } from './cluster.ts'
 import { answerOf, CODE, isRetriable, kafkaError, NO_ERROR } from './errors.ts'
 import { endOffset } from './partition-offsets.ts'
 
-const ANY_BROKER = -1
 const REQUEST_TIMEOUT_MS = 30_000
 const LOOK_UP_TIMEOUT_MS = 5_000
 const PATIENCE_MS = 60_000

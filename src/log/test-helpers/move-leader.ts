@@ -5,12 +5,11 @@
  */
 import { alterPartitionReassignmentsV0, metadataV12 } from '@platformatic/kafka'
 
-import type { Cluster } from '../kafka/cluster.ts'
+import { ANY_BROKER, type Cluster } from '../kafka/cluster.ts'
 import { answerOf } from '../kafka/errors.ts'
 import type { TopicPartition } from '../log.ts'
 
 const TIMEOUT_MS = 30_000
-const ANY_BROKER = -1
 
 export async function moveLeader(cluster: Cluster, place: TopicPartition): Promise<void> {
   const before = await placedAt(cluster, ANY_BROKER, place)
