@@ -40,25 +40,17 @@ export const CODE = {
   topicAuthorizationFailed: 29,
   unsupportedVersion: 35,
   topicAlreadyExists: 36,
-  notController: 41,
   outOfOrderSequenceNumber: 45,
-  duplicateSequenceNumber: 46,
   invalidProducerEpoch: 47,
-  invalidTxnState: 48,
-  invalidProducerIdMapping: 49,
   concurrentTransactions: 51,
-  transactionCoordinatorFenced: 52,
   unknownProducerId: 59,
   groupIdNotFound: 69,
   fencedLeaderEpoch: 74,
   unknownLeaderEpoch: 75,
   memberIdRequired: 79,
   fencedInstanceId: 82,
-  invalidRecord: 87,
   unstableOffsetCommit: 88,
-  producerFenced: 90,
   unknownTopicId: 100,
-  transactionAbortable: 120,
 } as const
 
 /** By code: what the log contract calls it. What is missing here is LOG_UNAVAILABLE. */
@@ -101,6 +93,11 @@ export function isStaleLeader(code: number): boolean {
 /** True for codes that say "ask for the coordinator again". */
 export function isStaleCoordinator(code: number): boolean {
   return code === CODE.coordinatorNotAvailable || code === CODE.notCoordinator
+}
+
+/** True for codes of a batch that is larger than its topic takes. */
+export function isOversized(code: number): boolean {
+  return code === CODE.messageTooLarge || code === CODE.recordListTooLarge
 }
 
 /** Kafka's name of a code, `NOT_COORDINATOR`. */

@@ -14,7 +14,7 @@ import { delay, jitteredBackoffMs } from '#system'
 
 import { type Append, type Appended, LogError, partitionKey } from '../log.ts'
 import type { Cluster } from './cluster.ts'
-import { CODE, isRetriable, isStaleLeader, kafkaError, NO_ERROR } from './errors.ts'
+import { CODE, isOversized, isRetriable, isStaleLeader, kafkaError, NO_ERROR } from './errors.ts'
 import { givenUp, refusal } from './append-errors.ts'
 import { type Pending, SenderPartition } from './sender-partition.ts'
 import { type ProduceAnswer, produceV11 } from './produce-codec.ts'
@@ -40,7 +40,6 @@ const MAYBE_WRITTEN: ReadonlySet<number> = new Set([
   CODE.requestTimedOut,
   CODE.notEnoughReplicasAfterAppend,
 ])
-const TOO_LARGE: ReadonlySet<number> = new Set([CODE.messageTooLarge, CODE.recordListTooLarge])
 
 interface Broker {
   readonly nodeId: number
@@ -252,7 +251,7 @@ export class Sender {
       partition.isLeaderStale = isStaleLeader(code)
       void this.#retry(partition, error)
     } else {
-      this.#refused(partition, error, TOO_LARGE.has(code))
+      this.#refused(partition, error, isOversized(code))
     }
   }
 

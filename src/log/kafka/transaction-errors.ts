@@ -4,7 +4,7 @@
  * Invariant: what is not in the table ends the transaction; nothing is tried again by default.
  */
 import { LogError } from '../log.ts'
-import { kafkaError } from './errors.ts'
+import { CODE, kafkaError } from './errors.ts'
 
 /** `add` is AddPartitionsToTxn and AddOffsetsToTxn, which only version 1 of the protocol has. */
 export type Step = 'produce' | 'add' | 'offsets' | 'end'
@@ -63,7 +63,10 @@ export function verdictOf(step: Step, code: number): Verdict {
 }
 
 /** Codes of an EndTxn that was looked at and not begun. After others that say "retry" it may have been. */
-const NOT_BEGUN: ReadonlySet<number> = new Set([14, 51])
+const NOT_BEGUN: ReadonlySet<number> = new Set([
+  CODE.coordinatorLoadInProgress,
+  CODE.concurrentTransactions,
+])
 
 export function isBegun(code: number): boolean {
   return !NOT_BEGUN.has(code)

@@ -20,7 +20,7 @@ import {
   type TopicPartition,
 } from '../log.ts'
 import type { CoordinatorKind } from './cluster.ts'
-import { CODE, isStaleCoordinator, isStaleLeader, NO_ERROR } from './errors.ts'
+import { isOversized, isStaleCoordinator, isStaleLeader, NO_ERROR } from './errors.ts'
 import { refusal } from './append-errors.ts'
 import { describeGroups } from './group-descriptions.ts'
 import { PartitionAppends } from './partition-appends.ts'
@@ -40,7 +40,6 @@ const REPLICAS_TIMEOUT_MS = 4_000
 const BACKOFF = { baseMs: 10, maxMs: 500 }
 /** UNKNOWN_SERVER_ERROR stands for an answer without what was asked for. */
 const NO_ANSWER = -1
-const TOO_LARGE: readonly number[] = [CODE.messageTooLarge, CODE.recordListTooLarge]
 
 interface Numbered {
   readonly append: Append
@@ -238,7 +237,7 @@ export class Transaction {
     }
     if (leader !== undefined) this.#producer.cluster.leaderHint(place, leader)
     const failure = failureOf('produce', code, where, { at: place, detail })
-    if (TOO_LARGE.includes(code)) {
+    if (isOversized(code)) {
       const entry = appends.refused(true)
       if (entry === undefined) return false
       const known = { isTooLarge: true, writtenOfFirst: 0 }

@@ -11,7 +11,9 @@ import { recordsOf, valuesOf } from '../../log.contract/records.ts'
 import { LogError, partitionKey, type TopicPartition } from '../../log.ts'
 import { readBatchHeader } from '../../record-batch.ts'
 import type { PartitionLeader, Purpose } from '../cluster.ts'
+import { CODE, NO_ERROR } from '../errors.ts'
 import type { ProduceAnswer } from '../produce-codec.ts'
+import { NO_PRODUCER } from '../transaction-codec.ts'
 import { API } from './faulty-cluster.ts'
 import { answerTo, connectionOf, StubCluster } from './stub-cluster.ts'
 
@@ -117,9 +119,10 @@ export class ProducingBrokers extends StubCluster {
       const lose = (): void =>
         done(new LogError('LOG_UNAVAILABLE', 'the connection failed', { retriable: true }))
       if (api === API.initProducerId) {
-        if (this.#happens('init')) return answer(null, { code: 14, producerId: -1, epoch: -1 })
+        if (this.#happens('init'))
+          return answer(null, { code: CODE.coordinatorLoadInProgress, ...NO_PRODUCER })
         this.#producerIds += 1
-        return answer(null, { code: 0, producerId: this.#producerIds, epoch: 0 })
+        return answer(null, { code: NO_ERROR, producerId: this.#producerIds, epoch: 0 })
       }
       // The library copies what it sends, and so must what is kept here.
       const batches = batchesOf(Buffer.from(buffer))
@@ -165,13 +168,17 @@ export class ProducingBrokers extends StubCluster {
       if (this.#happens('leader')) partition.leader = Math.floor(this.random.next() * NODES)
       if (partition.leader !== nodeId) {
         const leader = { nodeId: partition.leader, leaderEpoch: 1 }
-        return { ...answer(6), leader: this.random.next() < 0.5 ? leader : undefined }
+        return {
+          ...answer(CODE.notLeaderOrFollower),
+          leader: this.random.next() < 0.5 ? leader : undefined,
+        }
       }
-      if (this.#happens('replicas')) return answer(19)
+      if (this.#happens('replicas')) return answer(CODE.notEnoughReplicas)
       // As after an election that has lost what the producer wrote last, but for the records.
       if (this.#happens('state')) partition.producers.forEach((producer) => (producer.next += 1))
       const [code, offset] = append(partition, batch.bytes)
-      return code === 0 && this.#happens('slow replicas') ? answer(20) : answer(code, offset)
+      if (code !== NO_ERROR || !this.#happens('slow replicas')) return answer(code, offset)
+      return answer(CODE.notEnoughReplicasAfterAppend)
     })
   }
 }
@@ -180,15 +187,15 @@ export class ProducingBrokers extends StubCluster {
 function append(partition: Partition, bytes: Buffer): readonly [code: number, offset: number] {
   const { producerId, producerEpoch, baseSequence, recordCount } = readBatchHeader(bytes)
   const known = partition.producers.get(producerId)
-  if (known !== undefined && producerEpoch < known.epoch) return [47, -1]
+  if (known !== undefined && producerEpoch < known.epoch) return [CODE.invalidProducerEpoch, -1]
   if (known !== undefined && producerEpoch === known.epoch) {
     const same = known.recent.find(
       ({ sequence, count }) => sequence === baseSequence && count === recordCount,
     )
-    if (same !== undefined) return [0, same.offset]
-    if (baseSequence !== known.next) return [45, -1]
+    if (same !== undefined) return [NO_ERROR, same.offset]
+    if (baseSequence !== known.next) return [CODE.outOfOrderSequenceNumber, -1]
   } else if (known !== undefined && baseSequence !== 0) {
-    return [45, -1]
+    return [CODE.outOfOrderSequenceNumber, -1]
   }
   const offset = partition.values.length
   const place = { topic: '', partition: 0, bytes, baseOffset: 0, nextOffset: 0 }
@@ -200,7 +207,7 @@ function append(partition: Partition, bytes: Buffer): readonly [code: number, of
     next: (baseSequence + recordCount) % 2 ** 31,
     recent: recent.slice(-RECENT),
   })
-  return [0, offset]
+  return [NO_ERROR, offset]
 }
 
 function batchesOf(request: Buffer): readonly Batch[] {
