@@ -53,8 +53,6 @@ export { KAFKA_FAILPOINTS } from './kafka/transactions.ts'
 
 /** What brokers are set to. */
 const DEFAULT_REPLICATION = -1
-/** A transaction whose process has died holds up every reader for so long, and for the broker's next check (R23). */
-const TRANSACTION_TIMEOUT_MS = 20_000
 
 export interface KafkaSurroundings {
   readonly clock: Clock
@@ -170,11 +168,11 @@ class KafkaLog implements Log {
   async writer({
     transactionalId,
   }: { readonly transactionalId?: string } = {}): Promise<LogWriter> {
-    const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = this.#options
+    const { transactionTimeoutMs } = this.#options
     return createWriter(this.#open(), {
-      transactionTimeoutMs,
       failpoint: this.#failpoint,
       ...(transactionalId !== undefined && { transactionalId }),
+      ...(transactionTimeoutMs !== undefined && { transactionTimeoutMs }),
     })
   }
 

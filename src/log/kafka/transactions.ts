@@ -31,7 +31,7 @@ export const KAFKA_FAILPOINTS: readonly string[] = [
   'log:after-end',
 ]
 
-/** A writer that dies inside a commit holds readers up for so long, and the broker's check interval more. */
+/** A writer that dies inside a commit holds readers up for so long, and until the broker's next check (R23). */
 const TRANSACTION_TIMEOUT_MS = 20_000
 /** What of that time a commit may take until its end is asked for, and until an answer is waited for. */
 const WRITE_SHARE = 0.6
@@ -50,13 +50,12 @@ export async function createWriter(
   cluster: Cluster,
   options: WriterOptions = {},
 ): Promise<LogWriter> {
-  const { transactionalId, transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = options
-  const { failpoint = noFailpoint } = options
+  const { transactionalId, failpoint = noFailpoint } = options
   const lane = cluster.openLane()
   if (transactionalId === undefined) return new KafkaWriter(cluster, lane, undefined)
   const producer = new TransactionalProducer(cluster, {
     transactionalId,
-    timeoutMs: transactionTimeoutMs,
+    timeoutMs: options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
     lane,
     failpoint,
   })
