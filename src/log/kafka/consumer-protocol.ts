@@ -54,18 +54,16 @@ export function decodeSubscription(bytes: Buffer): Subscription {
 }
 
 export function encodeAssignment(assignment: MemberAssignment, generation: number): Buffer {
-  const byTopic = new Map<string, number[]>()
-  for (const { topic, partition } of assignment.partitions) {
-    const partitions = byTopic.get(topic)
-    if (partitions) partitions.push(partition)
-    else byTopic.set(topic, [partition])
-  }
+  const byTopic = Map.groupBy(assignment.partitions, ({ topic }) => topic)
   const userData = Buffer.alloc(GENERATION_BYTES + assignment.userData.byteLength)
   userData.writeInt32BE(generation)
   userData.set(assignment.userData, GENERATION_BYTES)
   return encodeConsumerProtocolAssignment({
     version: VERSION,
-    assignedPartitions: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })),
+    assignedPartitions: [...byTopic].map(([topic, places]) => ({
+      topic,
+      partitions: places.map(({ partition }) => partition),
+    })),
     userData,
   })
 }

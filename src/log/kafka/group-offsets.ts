@@ -36,13 +36,11 @@ export async function committedOffsets(
   const where = `reading the offsets of group ${groupId}`
   let open = partitions
   await cluster.retrying(deadlineMs, async () => {
-    const topics = byTopic(open, ({ partition }) => partition)
-    const group = {
-      groupId,
-      memberId: null,
-      memberEpoch: -1,
-      topics: topics.map(([name, partitionIndexes]) => ({ name, partitionIndexes })),
-    }
+    const topics = [...Map.groupBy(open, ({ topic }) => topic)].map(([name, places]) => ({
+      name,
+      partitionIndexes: places.map(({ partition }) => partition),
+    }))
+    const group = { groupId, memberId: null, memberEpoch: -1, topics }
     const answer = await askCoordinator(
       cluster,
       { groupId, where, purpose: 'group', timeoutMs: REQUEST_TIMEOUT_MS },
@@ -94,12 +92,15 @@ export async function commitOffsets(
 ): Promise<void> {
   if (offsets.length === 0) return
   const where = `committing offsets of group ${groupId}`
-  const topics = byTopic(offsets, ({ partition, offset, metadata }) => ({
-    partitionIndex: partition,
-    committedOffset: BigInt(offset),
-    committedLeaderEpoch: UNKNOWN_LEADER_EPOCH,
-    committedMetadata: metadata,
-  })).map(([name, partitions]) => ({ name, partitions }))
+  const topics = [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, commits]) => ({
+    name,
+    partitions: commits.map(({ partition, offset, metadata }) => ({
+      partitionIndex: partition,
+      committedOffset: BigInt(offset),
+      committedLeaderEpoch: UNKNOWN_LEADER_EPOCH,
+      committedMetadata: metadata,
+    })),
+  }))
   const firstCode = (answer: Answer): number => firstError(answer)?.code ?? NO_ERROR
   await cluster.retrying(deadlineMs, async () => {
     const answer = await askCoordinator(
@@ -137,17 +138,4 @@ function firstError(
     }
   }
   return undefined
-}
-
-function byTopic<P extends TopicPartition, T>(
-  partitions: readonly P[],
-  take: (partition: P) => T,
-): readonly (readonly [topic: string, T[]])[] {
-  const topics = new Map<string, T[]>()
-  for (const partition of partitions) {
-    const taken = topics.get(partition.topic)
-    if (taken) taken.push(take(partition))
-    else topics.set(partition.topic, [take(partition)])
-  }
-  return [...topics]
 }
