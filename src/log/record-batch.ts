@@ -37,8 +37,8 @@ export const RECORD_COUNT_AT = 57
 /** What `length` does not count: base offset and length itself. */
 export const LENGTH_OVERHEAD = 12
 const TIMESTAMP_TYPE_BIT = 0x08
-const TRANSACTIONAL_BIT = 0x10
-const CONTROL_BIT = 0x20
+export const TRANSACTIONAL_BIT = 0x10
+export const CONTROL_BIT = 0x20
 
 /** Kafka's default for `max.message.bytes`, kept by every driver: one batch, as appended, is at most this large. */
 export const BATCH_BYTES_MAX = 1_048_588

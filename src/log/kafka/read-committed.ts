@@ -22,11 +22,13 @@ import {
   ATTRIBUTES_AT,
   BATCH_HEADER_BYTES,
   checkBatch,
+  CONTROL_BIT,
   corruptAt,
   LAST_OFFSET_DELTA_AT,
   LENGTH_AT,
   LENGTH_OVERHEAD,
   PRODUCER_ID_AT,
+  TRANSACTIONAL_BIT,
 } from '../record-batch.ts'
 import { RecordCursor } from '../record-cursor.ts'
 
@@ -34,9 +36,6 @@ export interface AbortedTransaction {
   readonly producerId: number
   readonly firstOffset: number
 }
-
-const TRANSACTIONAL_BIT = 0x10
-const CONTROL_BIT = 0x20
 
 /** How far whole batches reach, by their headers alone: where they end, and the offset behind them (−1 if there is none). */
 export function measureBatches(records: Buffer): {

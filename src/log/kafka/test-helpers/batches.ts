@@ -1,11 +1,16 @@
 /** Batches as a broker would keep them: at an offset, of a producer, plain or of a transaction, and control markers. */
 import { Buffer } from 'node:buffer'
 
-import { ATTRIBUTES_AT, sealBatch, stampOffsets, stampProducer } from '../../record-batch.ts'
+import {
+  ATTRIBUTES_AT,
+  CONTROL_BIT,
+  sealBatch,
+  stampOffsets,
+  stampProducer,
+} from '../../record-batch.ts'
 import { RecordBatchWriter } from '../../record-batch-writer.ts'
 
 const NOBODY = -1
-const CONTROL_BIT = 0x20
 const MARKER_EPOCH = 0
 
 export interface BatchPlace {
