@@ -6,12 +6,11 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Streams, openLog, type Log } from '#millrace'
+import { Streams, openLog } from '#millrace'
 import { inventoryTopology } from './inventory.ts'
-import { checkCampus, type CampusReport } from './invariants.ts'
-import { readRecords } from './test-helper/read-records.ts'
+import { readVerdicts, type Verdicts } from './test-helper/read-verdicts.ts'
 import { record } from './test-helper/recording.ts'
-import { inventoryEvents, orders, stock } from './topics.ts'
+import { orders, stock } from './topics.ts'
 
 const ORDERS = 100_000
 const MODULE = { module: import.meta.resolve('./inventory.ts'), export: 'inventoryTopology' }
@@ -29,11 +28,8 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Run {
-  /** What a partition holds, by its number. */
-  readonly digests: ReadonlyMap<number, string>
+interface Run extends Verdicts {
   readonly commits: number
-  readonly report: CampusReport
 }
 
 async function decide(workers: number, commitIntervalMs: number): Promise<Run> {
@@ -53,7 +49,7 @@ async function decide(workers: number, commitIntervalMs: number): Promise<Run> {
   while (!(await hasDecidedAll(streams))) await Bun.sleep(20)
   await streams.close()
   const { commits } = streams.metrics
-  const found = await read(log)
+  const found = await readVerdicts(log)
   await log.close()
   rmSync(run, { recursive: true, force: true })
   return { ...found, commits }
@@ -65,26 +61,6 @@ async function hasDecidedAll(streams: Streams): Promise<boolean> {
     [orders.name, stock.name].includes(topic),
   )
   return inputs.every(({ lagRecords }) => lagRecords === 0)
-}
-
-async function read(log: Log): Promise<Omit<Run, 'commits'>> {
-  const events = await readRecords(log, inventoryEvents.name)
-  const hashes = new Map<number, Bun.CryptoHasher>()
-  for (const { partition, key, value, headers, timestamp } of events) {
-    const hash = hashes.get(partition) ?? new Bun.CryptoHasher('sha256')
-    hashes.set(partition, hash)
-    hash.update(JSON.stringify([key, value, headers, timestamp]))
-  }
-  const report = await checkCampus(
-    {
-      orders: await readRecords(log, orders.name),
-      stock: await readRecords(log, stock.name),
-      'inventory-events': events,
-    },
-    { complete: true },
-  )
-  const digests = new Map([...hashes].map(([partition, hash]) => [partition, hash.digest('hex')]))
-  return { digests, report }
 }
 
 const runs = new Map<string, Run>()

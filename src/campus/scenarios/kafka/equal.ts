@@ -12,10 +12,9 @@ import { openLog, readBatchHeader, Streams, type Log } from '#millrace'
 import { startCluster } from '#kafka-for-tests'
 import { inventoryTopology } from '../../inventory.ts'
 import { inventoryLag } from '../../inventory-lag.ts'
-import { checkCampus, type CampusReport } from '../../invariants.ts'
-import { readRecords } from '../../test-helper/read-records.ts'
+import { readVerdicts, type Verdicts } from '../../test-helper/read-verdicts.ts'
 import { record, recordedTopics } from '../../test-helper/recording.ts'
-import { inventoryEvents, orders, stock } from '../../topics.ts'
+import { inventoryEvents } from '../../topics.ts'
 import { Application } from '../application.ts'
 import { printTable, verdict } from '../report.ts'
 import { holders, waitUntil } from './watch.ts'
@@ -25,11 +24,8 @@ const FLAGS = ['--role', 'worker', '--only', 'inventory']
 const WAIT_MS_MAX = 300_000
 const BYTES_MAX = 4 << 20
 
-export interface EqualRun {
+export interface EqualRun extends Verdicts {
   readonly name: string
-  /** What a partition of the verdicts holds, by its number. */
-  readonly digests: ReadonlyMap<number, string>
-  readonly report: CampusReport
   /** Who wrote the verdicts: one a process, on Kafka. */
   readonly writers: number
   readonly tookMs: number
@@ -122,24 +118,8 @@ async function decided(log: Log): Promise<void> {
   if (!(await waitUntil(isDone, WAIT_MS_MAX))) throw new TypeError('it did not catch up')
 }
 
-async function read(log: Log): Promise<Pick<EqualRun, 'digests' | 'report' | 'writers'>> {
-  const events = await readRecords(log, inventoryEvents.name)
-  const hashes = new Map<number, Bun.CryptoHasher>()
-  for (const { partition, key, value, headers, timestamp } of events) {
-    const hash = hashes.get(partition) ?? new Bun.CryptoHasher('sha256')
-    hashes.set(partition, hash)
-    hash.update(JSON.stringify([key, value, headers, timestamp]))
-  }
-  const report = await checkCampus(
-    {
-      orders: await readRecords(log, orders.name),
-      stock: await readRecords(log, stock.name),
-      'inventory-events': events,
-    },
-    { complete: true },
-  )
-  const digests = new Map([...hashes].map(([partition, hash]) => [partition, hash.digest('hex')]))
-  return { digests, report, writers: (await writersOf(log)).size }
+async function read(log: Log): Promise<Verdicts & Pick<EqualRun, 'writers'>> {
+  return { ...(await readVerdicts(log)), writers: (await writersOf(log)).size }
 }
 
 async function writersOf(log: Log): Promise<ReadonlySet<number>> {
