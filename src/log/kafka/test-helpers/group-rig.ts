@@ -7,9 +7,11 @@ import { fresh } from '../../log.contract/harness.ts'
 import { dealOut, TestMember } from '../../log.contract/members.ts'
 import { type Cluster, openCluster } from '../cluster.ts'
 import { groupTransport, type KafkaGroupTransport } from '../coordinator.ts'
+import { kafkaOptions } from '../kafka-url.ts'
 import { createTopics } from '../topics.ts'
 
 const REPLICATION = 1
+const PARTITIONS = 4
 
 export class GroupRig {
   readonly cluster: Cluster
@@ -21,19 +23,17 @@ export class GroupRig {
     this.cluster = cluster
   }
 
-  static async open(bootstrap: string, partitions: number = 4): Promise<GroupRig> {
-    const brokers = bootstrap.split(',').map((address) => {
-      const [host = '', port = ''] = address.split(':')
-      return { host, port: Number(port) }
-    })
-    const rig = new GroupRig(await openCluster({ brokers }, { clock, random }))
-    await createTopics(rig.cluster, [{ topic: rig.topic, partitions, config: {} }], REPLICATION)
+  static async open(bootstrap: string): Promise<GroupRig> {
+    const options = await kafkaOptions(`kafka://${bootstrap}`)
+    const rig = new GroupRig(await openCluster(options, { clock, random }))
+    const spec = { topic: rig.topic, partitions: PARTITIONS, config: {} }
+    await createTopics(rig.cluster, [spec], REPLICATION)
     return rig
   }
 
   /** All partitions, as texts. */
   get all(): readonly string[] {
-    return [0, 1, 2, 3].map((partition) => `${this.topic}-${partition}`)
+    return Array.from({ length: PARTITIONS }, (_, partition) => `${this.topic}-${partition}`)
   }
 
   join(more: Partial<JoinOptions> = {}): TestMember {
