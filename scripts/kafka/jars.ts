@@ -19,7 +19,7 @@ export class KafkaUnavailable extends Error {
   override readonly name = 'KafkaUnavailable'
 }
 
-export function cacheFolder(): string {
+function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME']
   return join(base === undefined || base === '' ? join(homedir(), '.cache') : base, 'millrace')
 }

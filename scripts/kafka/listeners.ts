@@ -10,15 +10,7 @@ interface ListenerKind {
   readonly proxied?: boolean
 }
 
-export const LISTENERS = [
-  'PLAINTEXT',
-  'CONTROLLER',
-  'PROXIED',
-  'SASL',
-  'TLS',
-  'MTLS',
-  'SASL_TLS',
-] as const
+const LISTENERS = ['PLAINTEXT', 'CONTROLLER', 'PROXIED', 'SASL', 'TLS', 'MTLS', 'SASL_TLS'] as const
 export type Listener = (typeof LISTENERS)[number]
 
 export const LISTENER_KINDS: Readonly<Record<Listener, ListenerKind>> = {

@@ -6,7 +6,7 @@
  *
  * Invariant: only looks; what goes on is the frame as it came.
  */
-export const APIS = {
+const APIS = {
   Produce: 0,
   Fetch: 1,
   ListOffsets: 2,

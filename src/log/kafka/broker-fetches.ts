@@ -23,8 +23,8 @@ import {
 } from './fetch-codec.ts'
 import type { FetchPartition } from './fetch-partition.ts'
 
-export const PARTITION_BYTES_MAX: number = 1 << 20
-export const RESPONSE_BYTES_MAX: number = 8 << 20
+const PARTITION_BYTES_MAX = 1 << 20
+const RESPONSE_BYTES_MAX = 8 << 20
 /** Shared equally by the brokers, each of which has NODE_BYTES_MIN at least. */
 export const BUFFER_BYTES_MAX: number = 16 << 20
 const NODE_BYTES_MIN = 2 * PARTITION_BYTES_MAX

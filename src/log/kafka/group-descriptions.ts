@@ -108,7 +108,7 @@ async function describeGroup(
 }
 
 /** A group of the classic protocol: ours, or of consumers that have an assignor of their own. */
-export function ofClassic(group: ClassicGroup): GroupDescription {
+function ofClassic(group: ClassicGroup): GroupDescription {
   const isOurs = group.protocolData === ASSIGNOR_NAME
   let generation = UNKNOWN_GENERATION
   const members = group.members.map((member) => {

@@ -94,7 +94,7 @@ interface Answered<T> {
 }
 
 /** Asks a partition's leader until it answers without an error that passes. */
-export function onLeader<T>(
+function onLeader<T>(
   cluster: Cluster,
   place: TopicPartition & { readonly offset?: number },
   doing: string,
