@@ -3,6 +3,8 @@
  *
  * Invariant: what `place` resolves with was answered 202; the key makes every try the same order.
  */
+import type { Tally } from '../schemas.ts'
+
 export interface Placed {
   readonly order_id: string
   readonly latencyMs: number
@@ -90,6 +92,15 @@ export class Client {
       await Bun.sleep(20)
     }
     return undefined
+  }
+
+  /** True once every minute that had an order is out: a minute comes out once, with its orders and their verdicts. */
+  async minutesClosed(orders: number, waitMs: number): Promise<boolean> {
+    const isAll = (minutes: readonly Tally[]): boolean => {
+      const sum = (of: keyof Tally): number => minutes.reduce((sum, minute) => sum + minute[of], 0)
+      return sum('orders') >= orders && sum('reserved') + sum('failed') >= orders
+    }
+    return (await this.waitFor('/metrics/orders', isAll, waitMs)) !== undefined
   }
 }
 

@@ -84,7 +84,7 @@ export async function kill({ kills, orders: count }: KillOptions): Promise<numbe
     await posting
     const settled = await client.waitFor<ApplicationList>('/applications', caughtUp, 60_000)
     if (settled === undefined) violations.push('it did not catch up')
-    await minutesClosed(client, orders.accepted.length)
+    await client.minutesClosed(orders.accepted.length, CLOSES_MS_MAX)
     const stockNow = await shelves(client)
     const accepted = orders.accepted
     const report = await check(application.log, { complete: true, accepted, stockNow })
@@ -127,15 +127,6 @@ async function leaveStoreBehind(application: Application, violations: string[]):
   await application.start('log:after-commit:5')
   const exit = await application.exited(FIRES_MS_MAX)
   if (exit?.signal !== 'SIGKILL') violations.push('could not leave a store behind its changelog')
-}
-
-async function minutesClosed(client: Client, orders: number): Promise<void> {
-  type Minutes = readonly { readonly orders: number; readonly late: number }[]
-  const isAll = (minutes: Minutes): boolean =>
-    minutes.reduce((sum, minute) => sum + minute.orders, 0) >= orders
-  await client.waitFor<Minutes>('/metrics/orders', isAll, CLOSES_MS_MAX)
-  // Verdicts close in windows of their own, a moment after the orders.
-  await Bun.sleep(3_000)
 }
 
 async function shelves(

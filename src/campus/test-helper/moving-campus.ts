@@ -118,11 +118,8 @@ export class MovingCampus {
   }
 
   /** Every minute that had an order is out, and counts as many. */
-  async minutesClosed(orders: number): Promise<boolean> {
-    type Minutes = readonly { readonly orders: number }[]
-    const isAll = (minutes: Minutes): boolean =>
-      minutes.reduce((sum, minute) => sum + minute.orders, 0) >= orders
-    return (await this.client.waitFor('/metrics/orders', isAll, 3 * WAIT_MS)) !== undefined
+  minutesClosed(orders: number): Promise<boolean> {
+    return this.client.minutesClosed(orders, 3 * WAIT_MS)
   }
 
   /** Of the whole: nothing runs meanwhile on a file. */

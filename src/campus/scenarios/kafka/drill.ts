@@ -176,7 +176,7 @@ async function conclude(drill: Drill): Promise<readonly Row[]> {
   const fromMs = performance.now()
   if (!(await fleet.settle(SETTLE_MS_MAX))) drill.violate('it did not catch up')
   const drainMs = performance.now() - fromMs
-  if (!options.quick) await minutesClosed(drill)
+  if (!options.quick) await fleet.client.minutesClosed(accepted.length, CLOSES_MS_MAX)
   const stockNow = await fleet.shelves()
   const minutes = !options.quick
   const expected = { complete: true, accepted, stockNow, minutes, manyIngresses: true }
@@ -201,13 +201,4 @@ async function conclude(drill: Drill): Promise<readonly Row[]> {
       : []),
     ['lag gone after', `${(drainMs / 1000).toFixed(1)} s`],
   ]
-}
-
-async function minutesClosed({ fleet, orders }: Drill): Promise<void> {
-  type Minutes = readonly { readonly orders: number; readonly late: number }[]
-  const isAll = (minutes: Minutes): boolean =>
-    minutes.reduce((sum, minute) => sum + minute.orders, 0) >= orders.accepted.length
-  await fleet.client.waitFor<Minutes>('/metrics/orders', isAll, CLOSES_MS_MAX)
-  // Verdicts close in windows of their own, a moment after the orders.
-  await Bun.sleep(5_000)
 }
