@@ -29,7 +29,10 @@ const CONTENT_SIZE_FLAG = 0x08
 const BLOCK_CHECKSUM_FLAG = 0x10
 const CONTENT_CHECKSUM_FLAG = 0x04
 const DICTIONARY_FLAG = 0x01
+const OFFSET_BYTES = 2
 const MATCH_BYTES_MIN = 4
+/** A nibble with this is not the whole length. */
+const LENGTH_GOES_ON = 15
 
 interface Block {
   readonly start: number
@@ -84,27 +87,14 @@ function sizeOf(source: Buffer, { start, end, compressed }: Block): number {
   let at = start
   while (at < end) {
     const token = source[at++] as number
-    let literals = token >>> 4
-    if (literals === 15) {
-      let more: number
-      do {
-        more = source[at++] as number
-        literals += more
-      } while (more === 255 && at < end)
-    }
-    at += literals
+    const literals = lengthAt(token >>> 4, source, at, end)
+    at += lengthBytes(literals) + literals
     size += literals
     if (at === end) return size
-    let length = (token & 15) + MATCH_BYTES_MIN
-    at += 2
-    if ((token & 15) === 15) {
-      let more: number
-      do {
-        more = source[at++] as number
-        length += more
-      } while (more === 255 && at < end)
-    }
-    size += length
+    at += OFFSET_BYTES
+    const match = lengthAt(token & 15, source, at, end)
+    at += lengthBytes(match)
+    size += match + MATCH_BYTES_MIN
   }
   throw corrupt('a block ends inside of a sequence')
 }
@@ -115,30 +105,36 @@ function readBlock(source: Buffer, { start, end }: Block, target: Buffer, from: 
   let out = from
   for (;;) {
     const token = source[at++] as number
-    let literals = token >>> 4
-    if (literals === 15) {
-      let more: number
-      do {
-        more = source[at++] as number
-        literals += more
-      } while (more === 255)
-    }
+    const literals = lengthAt(token >>> 4, source, at, end)
+    at += lengthBytes(literals)
     out = copyLiteral(source, at, literals, target, out)
     at += literals
     if (at === end) return out
     const offset = (source[at] as number) | ((source[at + 1] as number) << 8)
-    at += 2
-    let length = (token & 15) + MATCH_BYTES_MIN
-    if ((token & 15) === 15) {
-      let more: number
-      do {
-        more = source[at++] as number
-        length += more
-      } while (more === 255)
-    }
+    at += OFFSET_BYTES
+    const match = lengthAt(token & 15, source, at, end)
+    at += lengthBytes(match)
     if (offset === 0 || offset > out) throw corrupt('a copy from before the beginning')
-    out = copyBack(target, out, offset, length)
+    out = copyBack(target, out, offset, match + MATCH_BYTES_MIN)
   }
+}
+
+/** The length that a nibble begins, and the bytes from `at` on go on with: to the first below 255, or to the block's end. */
+function lengthAt(nibble: number, source: Buffer, at: number, end: number): number {
+  let length = nibble
+  if (nibble < LENGTH_GOES_ON) return length
+  let next = at
+  let more: number
+  do {
+    more = source[next++] as number
+    length += more
+  } while (more === 255 && next < end)
+  return length
+}
+
+/** How many bytes behind the nibble it takes to tell of a length. */
+function lengthBytes(length: number): number {
+  return length < LENGTH_GOES_ON ? 0 : Math.floor((length - LENGTH_GOES_ON) / 255) + 1
 }
 
 function corrupt(what: string): LogError {
