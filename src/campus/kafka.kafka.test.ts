@@ -195,8 +195,7 @@ describe.skipIf(kafka === undefined)('campus on Kafka', () => {
   test(
     'by the word of Kafka’s console consumer every invariant holds',
     async () => {
-      const shelves = (await campus.client.get<readonly Item[]>('/inventory')) ?? []
-      const stockNow = new Map(shelves.map(({ item_id, ...shelf }) => [item_id, shelf]))
+      const stockNow = await campus.client.shelves()
       const report = await checkByConsole(log, broker.bootstrap, {
         minutes: true,
         complete: true,
@@ -258,5 +257,3 @@ describe.skipIf(kafka === undefined)('campus on Kafka', () => {
     LONG_MS,
   )
 })
-
-type Item = { readonly item_id: string; readonly available: number; readonly reserved: number }

@@ -27,7 +27,7 @@ export async function baseline(count: number, options: SessionOptions): Promise<
       if (found !== undefined) decide.push(performance.now() - startedMs)
     }
     await session.settle()
-    const stockNow = await session.stockNow()
+    const stockNow = await session.client.shelves()
     const report = await check(session.log, { complete: false, accepted, stockNow })
     printTable('baseline', [
       ['orders', count],

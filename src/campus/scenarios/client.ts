@@ -11,6 +11,11 @@ export interface Placed {
   readonly tries: number
 }
 
+export interface ShelfNow {
+  readonly available: number
+  readonly reserved: number
+}
+
 export interface OrderBody {
   readonly item_id: string
   readonly qty: number
@@ -92,6 +97,13 @@ export class Client {
       await Bun.sleep(20)
     }
     return undefined
+  }
+
+  /** What is on the shelves, as far as who is asked knows it. */
+  async shelves(): Promise<ReadonlyMap<string, ShelfNow>> {
+    type Item = ShelfNow & { readonly item_id: string }
+    const items = (await this.get<readonly Item[]>('/inventory')) ?? []
+    return new Map(items.map(({ item_id, ...shelf }) => [item_id, shelf]))
   }
 
   /** True once every minute that had an order is out: a minute comes out once, with its orders and their verdicts. */

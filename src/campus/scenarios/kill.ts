@@ -85,7 +85,7 @@ export async function kill({ kills, orders: count }: KillOptions): Promise<numbe
     const settled = await client.waitFor<ApplicationList>('/applications', caughtUp, 60_000)
     if (settled === undefined) violations.push('it did not catch up')
     await client.minutesClosed(orders.accepted.length, CLOSES_MS_MAX)
-    const stockNow = await shelves(client)
+    const stockNow = await client.shelves()
     const accepted = orders.accepted
     const report = await check(application.log, { complete: true, accepted, stockNow })
     violations.push(...report.violations)
@@ -127,12 +127,4 @@ async function leaveStoreBehind(application: Application, violations: string[]):
   await application.start('log:after-commit:5')
   const exit = await application.exited(FIRES_MS_MAX)
   if (exit?.signal !== 'SIGKILL') violations.push('could not leave a store behind its changelog')
-}
-
-async function shelves(
-  client: Client,
-): Promise<ReadonlyMap<string, { available: number; reserved: number }>> {
-  type Item = { readonly item_id: string; readonly available: number; readonly reserved: number }
-  const items = (await client.get<readonly Item[]>('/inventory')) ?? []
-  return new Map(items.map(({ item_id, ...shelf }) => [item_id, shelf]))
 }

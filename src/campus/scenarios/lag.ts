@@ -35,7 +35,7 @@ export async function lag(count: number, options: SessionOptions): Promise<numbe
     if (!drained) violations.push('lag did not drain')
 
     const closed = await waitForMinutes(session, during.orders)
-    const stockNow = await session.stockNow()
+    const stockNow = await session.client.shelves()
     const report = await check(session.log, { complete: true, accepted, stockNow })
     violations.push(...report.violations)
     const rates = closed.map(({ reserved, failed }) => `${failed}/${reserved + failed}`)

@@ -30,7 +30,7 @@ export async function load(count: number, options: SessionOptions): Promise<numb
     const acceptedMs = performance.now() - startedMs
     const settled = await session.settle()
     const decidedMs = performance.now() - startedMs
-    const stockNow = await session.stockNow()
+    const stockNow = await session.client.shelves()
     const report = await check(session.log, { complete: false, accepted, stockNow })
     const undecided = report.orders - report.reserved - report.failed
     printTable('load', [

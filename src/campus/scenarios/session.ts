@@ -41,12 +41,6 @@ export class Session {
     return list !== undefined
   }
 
-  async stockNow(): Promise<ReadonlyMap<string, { available: number; reserved: number }>> {
-    type Item = { readonly item_id: string; readonly available: number; readonly reserved: number }
-    const items = (await this.client.get<readonly Item[]>('/inventory')) ?? []
-    return new Map(items.map(({ item_id, ...shelf }) => [item_id, shelf]))
-  }
-
   async close(): Promise<void> {
     await this.#application?.remove()
   }

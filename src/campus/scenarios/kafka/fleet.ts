@@ -4,7 +4,7 @@
  * Invariant: every process that was started here has ended when `remove` resolves.
  */
 import { Application } from '../application.ts'
-import { Client, caughtUp, type ApplicationList } from '../client.ts'
+import { Client, caughtUp, type ApplicationList, type ShelfNow } from '../client.ts'
 
 /** An answer takes a second at most while brokers are away; a process that was stopped gives none. */
 const ANSWER_MS_MAX = 3_000
@@ -81,14 +81,11 @@ export class Fleet {
   }
 
   /** Of all processes together: each answers for what it holds. */
-  async shelves(): Promise<ReadonlyMap<string, { available: number; reserved: number }>> {
-    type Item = { readonly item_id: string; readonly available: number; readonly reserved: number }
-    const shelves = new Map<string, { available: number; reserved: number }>()
+  async shelves(): Promise<ReadonlyMap<string, ShelfNow>> {
+    const shelves = new Map<string, ShelfNow>()
     for (const member of this.members) {
-      const items = await new Client(() => member.url, ANSWER_MS_MAX).get<readonly Item[]>(
-        '/inventory',
-      )
-      for (const { item_id, ...shelf } of items ?? []) shelves.set(item_id, shelf)
+      const part = await new Client(() => member.url, ANSWER_MS_MAX).shelves()
+      for (const [item, shelf] of part) shelves.set(item, shelf)
     }
     return shelves
   }
