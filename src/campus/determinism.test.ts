@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Streams, openLog } from '#millrace'
 import { inventoryTopology } from './inventory.ts'
+import { eventually } from './test-helper/eventually.ts'
 import { readVerdicts, type Verdicts } from './test-helper/read-verdicts.ts'
 import { record } from './test-helper/recording.ts'
 import { orders, stock } from './topics.ts'
@@ -46,7 +47,7 @@ async function decide(workers: number, commitIntervalMs: number): Promise<Run> {
     commitIntervalMs,
   })
   await streams.start()
-  while (!(await hasDecidedAll(streams))) await Bun.sleep(20)
+  await eventually(() => hasDecidedAll(streams), 'all is decided', 150_000)
   await streams.close()
   const { commits } = streams.metrics
   const found = await readVerdicts(log)

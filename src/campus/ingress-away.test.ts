@@ -22,6 +22,7 @@ import { Outbox } from './outbox.ts'
 import { Pressure } from './pressure.ts'
 import { Requests } from './requests.ts'
 import { AwayLog } from './test-helper/away-log.ts'
+import { eventually } from './test-helper/eventually.ts'
 import { readRecords } from './test-helper/read-records.ts'
 import { campusTopics, orders } from './topics.ts'
 
@@ -86,7 +87,7 @@ const order = async (key?: string): Promise<Record<string, unknown>> => {
   return { code: response.status, ...((await response.json()) as object) }
 }
 const drained = async (): Promise<void> => {
-  while (outbox.count > 0) await Bun.sleep(1)
+  await eventually(() => outbox.count === 0, 'nothing waits on this disk', 4_000)
 }
 
 test('an order is answered 202 and says that this disk has it; without brokers too it is known', async () => {

@@ -7,7 +7,8 @@ import { kafkaForTests, startCluster, type Cluster } from '#kafka-for-tests'
 import { caughtUp, type ApplicationList } from './scenarios/client.ts'
 import { checkByConsole } from './scenarios/kafka/console-check.ts'
 import { orderNumber } from './scenarios/session.ts'
-import { eventually, KafkaProcess, KafkaProcesses } from './test-helper/kafka-process.ts'
+import { eventually } from './test-helper/eventually.ts'
+import { KafkaProcess, KafkaProcesses } from './test-helper/kafka-process.ts'
 
 const LONG_MS = 240_000
 const MINUTE_CLOSES_MS_MAX = 120_000

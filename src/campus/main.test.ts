@@ -8,6 +8,7 @@ import { openLog } from '#millrace'
 import { checkCampus } from './invariants.ts'
 import { Application } from './scenarios/application.ts'
 import { Client } from './scenarios/client.ts'
+import { eventually } from './test-helper/eventually.ts'
 import { readRecords } from './test-helper/read-records.ts'
 import { inventoryEvents, orders, stock } from './topics.ts'
 
@@ -243,7 +244,7 @@ describe('a signal', () => {
         }
       }
       const users = Array.from({ length: 8 }, (_, user) => post(user))
-      while (accepted.length < 100) await Bun.sleep(5)
+      await eventually(() => accepted.length >= 100, 'a hundred orders are accepted', 4_000)
       expect(await running.stop(signal)).toBe(0)
       await Promise.all(users)
       expect(await running.err()).toBe('')
@@ -286,7 +287,7 @@ describe('a signal', () => {
         () => true,
         () => false,
       )
-    while (await isTaking()) await Bun.sleep(5)
+    await eventually(async () => !(await isTaking()), 'it takes nobody any more', 4_000)
     expect(running.child.exitCode).toBeNull()
     expect(await running.stop('SIGTERM')).toBe(130)
     socket.end()

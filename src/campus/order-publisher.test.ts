@@ -14,6 +14,7 @@ import { OutboxPublisher } from './order-publisher.ts'
 import { Outbox } from './outbox.ts'
 import type { Order } from './schemas.ts'
 import { AwayLog, type Presence } from './test-helper/away-log.ts'
+import { eventually } from './test-helper/eventually.ts'
 import { readRecords } from './test-helper/read-records.ts'
 import { orderOf } from './test-helper/records.ts'
 import { campusTopics, orders } from './topics.ts'
@@ -78,7 +79,7 @@ async function written(): Promise<readonly string[]> {
 }
 
 async function drained(): Promise<void> {
-  while (outbox.count > 0) await Bun.sleep(1)
+  await eventually(() => outbox.count === 0, 'nothing waits on this disk', 4_000)
 }
 
 const firsts = (list: readonly string[]): readonly string[] => [...new Set(list)]

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { openLog, type Log } from '#millrace'
 import { kafkaForTests, startCluster, type Cluster } from '#kafka-for-tests'
-import { eventually, KafkaProcesses, type KafkaProcess } from './test-helper/kafka-process.ts'
+import { eventually } from './test-helper/eventually.ts'
+import { KafkaProcesses, type KafkaProcess } from './test-helper/kafka-process.ts'
 import { checkByConsole } from './scenarios/kafka/console-check.ts'
 import { orderNumber } from './scenarios/session.ts'
 

@@ -73,16 +73,3 @@ export class KafkaProcesses {
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
-
-/** Asks until it is so. */
-export async function eventually(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  withinMs: number = 90_000,
-): Promise<void> {
-  const endMs = performance.now() + withinMs
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`not within ${withinMs} ms: ${what}`)
-    await Bun.sleep(20)
-  }
-}
