@@ -109,8 +109,12 @@ describe('GET /orders/:id/events', () => {
     campus = await OpenCampus.start()
     await turn('stop')
     const id = await place()
-    const following = follow(id, () => false)
-    await Bun.sleep(50)
+    const told = Promise.withResolvers<void>()
+    const following = follow(id, () => {
+      told.resolve()
+      return false
+    })
+    await told.promise
     await campus.stop()
     const { text } = await following
     expect(eventsIn(text)).toMatchObject([{ event: 'placed' }])
