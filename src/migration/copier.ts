@@ -5,9 +5,9 @@
  * commit.
  */
 import {
-  BATCH_BYTES_MAX,
   LogError,
   partitionKey,
+  type Append,
   type Appended,
   type Log,
   type LogWriter,
@@ -52,7 +52,7 @@ export class Copier {
   async copyPartition(
     place: TopicPartition,
     translate: Translate,
-    batchBytesMax: number = BATCH_BYTES_MAX,
+    batchBytesMax: number,
   ): Promise<void> {
     const { source, ledger } = this.#setup
     const records = await PartitionRecords.open(source, place, ledger.partition(place)?.next ?? 0)
@@ -125,7 +125,7 @@ export class Copier {
   }
 
   async #commit(
-    appends: readonly ReturnType<ChunkBuilder['finish']>[],
+    appends: readonly Append[],
     entries: readonly LedgerEntry[],
     group?: { readonly groupId: string; readonly offsets: readonly OffsetCommit[] },
   ): Promise<readonly Appended[]> {

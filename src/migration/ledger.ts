@@ -175,9 +175,7 @@ async function* entriesOn(
   const records = await PartitionRecords.open(target, PLACE)
   try {
     const { cursor } = records
-    for (;;) {
-      const next = records.next()
-      if (!(next === true || (await next))) return
+    while (await records.next()) {
       const { buffer, offset, keyStart, keyEnd, valueStart, valueEnd } = cursor
       const sourceId = buffer.utf8Slice(keyStart, keyEnd)
       yield [sourceId, entryOf(buffer.utf8Slice(valueStart, valueEnd), offset)]

@@ -11,7 +11,14 @@
  * Invariant: the source is only read. No record is ever on the target twice, and groups have offsets there only when everything
  * below and behind them has been copied, and compared if that is asked for.
  */
-import { LogError, partitionKey, type Log, type OffsetCommit, type TopicPartition } from '#log'
+import {
+  BATCH_BYTES_MAX,
+  LogError,
+  partitionKey,
+  type Log,
+  type OffsetCommit,
+  type TopicPartition,
+} from '#log'
 import { delay, type Clock, type Failpoint } from '#system'
 import { Copier } from './copier.ts'
 import { Ledger, type LedgerEntry } from './ledger.ts'
@@ -20,7 +27,13 @@ import { PartitionRecords } from './partition-records.ts'
 import { committedBy, refuseMembers, type PlannedGroup } from './plan-groups.ts'
 import { placesOf, planMigration, type PlannedTopic, type Selection } from './plan.ts'
 import { checkTargets, makeTargets } from './targets.ts'
-import { asItIs, translateDeadLetter, translateJournal, type Translate } from './translate.ts'
+import {
+  asItIs,
+  translateDeadLetter,
+  translateJournal,
+  type Maps,
+  type Translate,
+} from './translate.ts'
 import { verifyTopic, type VerifiedTopic } from './verify.ts'
 
 /** Fences every earlier migration to the same target. */
@@ -94,7 +107,6 @@ export async function migrate(options: MigrationOptions): Promise<MigrationRepor
 class Migration {
   readonly #options: MigrationOptions
   readonly #copied = new Map<string, number>()
-  #ledger: Ledger | undefined
   #records = 0
   /** By this call. */
   #hasDone = false
@@ -111,7 +123,6 @@ class Migration {
     try {
       // Behind the writer, which has ended what an earlier one left open.
       const ledger = await Ledger.read(target, source.id)
-      this.#ledger = ledger
       await checkTargets(target, plan.topics, ledger)
       const groups = plan.groups.filter(({ groupId }) => !ledger.groups.has(groupId))
       await this.#checkGroups(groups, plan.topics)
@@ -127,7 +138,7 @@ class Migration {
       this.#hasDone ||= open.length > 0 || groups.length > 0
       await copier.note(await makeTargets(target, plan.topics, ledger))
       failpoint('migration:topics-made')
-      await this.#copy(copier, open)
+      await this.#copy(copier, open, ledger)
       failpoint('migration:copied')
       const verified = new Map<string, VerifiedTopic>()
       for (const topic of this.#options.verify ? open : []) {
@@ -136,7 +147,7 @@ class Migration {
       failpoint('migration:verified')
       await this.#refuseMoved(plan.topics, ledger, copier.ends)
       for (const { groupId, offsets } of groups) {
-        await copier.commitGroup(groupId, await this.#targetOffsets(offsets))
+        await copier.commitGroup(groupId, await this.#targetOffsets(offsets, ledger))
       }
       await copier.note(finished(open, ledger))
       failpoint('migration:finished')
@@ -157,35 +168,24 @@ class Migration {
   }
 
   /** What names offsets is translated by maps that must be whole: each kind waits for what is before it. */
-  async #copy(copier: Copier, topics: readonly PlannedTopic[]): Promise<void> {
+  async #copy(copier: Copier, topics: readonly PlannedTopic[], ledger: Ledger): Promise<void> {
     let before: PlannedTopic['role']['kind'] = 'plain'
     for (const topic of topics) {
       const { kind } = topic.role
       if (kind !== before || kind === 'dead-letters') await copier.flush()
       before = kind
-      const limit = topic.config['max.message.bytes']
+      const bytesMax = Number(topic.config['max.message.bytes'] ?? BATCH_BYTES_MAX)
       for (const place of placesOf([topic])) {
-        const translate = this.#translateFor(topic, place)
-        await copier.copyPartition(
-          place,
-          translate,
-          ...(limit === undefined ? [] : [Number(limit)]),
-        )
+        await copier.copyPartition(place, translateFor(topic, place, ledger), bytesMax)
       }
     }
     await copier.flush()
   }
 
-  #translateFor({ role }: PlannedTopic, { partition }: TopicPartition): Translate {
-    const maps = (place: TopicPartition) => this.#ledger?.map(place)
-    if (role.kind === 'journal') return translateJournal(role.subTopology, partition, maps)
-    return role.kind === 'dead-letters' ? translateDeadLetter(maps) : asItIs
-  }
-
   async #verify(topic: PlannedTopic, ledger: Ledger): Promise<VerifiedTopic> {
     const { source, target, onProgress } = this.#options
     const verified = await verifyTopic({ source, target, ledger }, topic, (place) =>
-      this.#translateFor(topic, place),
+      translateFor(topic, place, ledger),
     )
     onProgress({ step: 'comparing', topic: topic.topic, records: verified.records })
     return verified
@@ -209,12 +209,15 @@ class Migration {
   }
 
   /** What has been consumed to the end is at the end there too, whatever lies behind the last record. */
-  async #targetOffsets(offsets: readonly OffsetCommit[]): Promise<readonly OffsetCommit[]> {
+  async #targetOffsets(
+    offsets: readonly OffsetCommit[],
+    ledger: Ledger,
+  ): Promise<readonly OffsetCommit[]> {
     const { target } = this.#options
     const translated: OffsetCommit[] = []
     for (const { topic, partition, offset, metadata } of offsets) {
       const place = { topic, partition }
-      const found = this.#ledger?.map(place)?.recordFrom(offset)
+      const found = ledger.map(place)?.recordFrom(offset)
       const next = found ?? (await target.endOffset(place, 'read-uncommitted'))
       translated.push({ ...place, offset: next, metadata })
     }
@@ -251,6 +254,16 @@ class Migration {
     this.#records += records
     this.#options.onProgress({ step: 'copying', topic, records: this.#records })
   }
+}
+
+function translateFor(
+  { role }: PlannedTopic,
+  { partition }: TopicPartition,
+  ledger: Ledger,
+): Translate {
+  const maps: Maps = (place) => ledger.map(place)
+  if (role.kind === 'journal') return translateJournal(role.subTopology, partition, maps)
+  return role.kind === 'dead-letters' ? translateDeadLetter(maps) : asItIs
 }
 
 function finished(topics: readonly PlannedTopic[], ledger: Ledger): readonly LedgerEntry[] {

@@ -86,12 +86,11 @@ async function lookBehind(
   try {
     let count = 0
     let last: number | undefined
-    for (;;) {
-      const next = records.next()
-      if (!(next === true || (await next))) return { count, last }
+    while (await records.next()) {
       count += 1
       last = records.cursor.offset
     }
+    return { count, last }
   } finally {
     await records.close()
   }

@@ -20,9 +20,9 @@ export async function topicRoles(
   chosen: ReadonlySet<string>,
 ): Promise<ReadonlyMap<string, TopicRole>> {
   const roles = new Map<string, TopicRole>()
-  for (const described of topics) {
-    if (!described.endsWith(TOPOLOGY_SUFFIX)) continue
-    const application = described.slice(0, -TOPOLOGY_SUFFIX.length)
+  for (const name of topics) {
+    if (!name.endsWith(TOPOLOGY_SUFFIX)) continue
+    const application = name.slice(0, -TOPOLOGY_SUFFIX.length)
     const theirs = [...chosen].flatMap((topic) => kindOf(topic, application) ?? [])
     if (theirs.length === 0) continue
     const inputs = (await readApplicationTopics(source, application))?.inputs
