@@ -10,7 +10,8 @@
  */
 import { Buffer } from 'node:buffer'
 import { join } from 'node:path'
-import { kafkaJars } from './jars.ts'
+import { javaCommand, kafkaJars } from './jars.ts'
+import { TOOL_LOGGING } from './java-tool.ts'
 
 export type JavaHeaders = readonly (readonly [name: string, value: Uint8Array | null])[]
 
@@ -49,16 +50,15 @@ export interface JavaClient extends AsyncDisposable {
 }
 
 const SOURCE = join(import.meta.dir, 'JavaClient.java')
-const LOGGING = join(import.meta.dir, 'log4j2-tools.properties')
 
 export async function startJavaClient(bootstrap: string): Promise<JavaClient> {
-  const jars = join(await kafkaJars(), '*')
-  // Java compiles the one file as it starts.
-  const command = ['java', '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
-  const child = Bun.spawn(
-    [...command, `-Dlog4j2.configurationFile=${LOGGING}`, '-cp', jars, SOURCE, bootstrap],
-    { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' },
-  )
+  // Java takes a source file in a class's place, and compiles it as it starts.
+  const command = javaCommand(await kafkaJars(), SOURCE, [bootstrap], {
+    heapMaxMb: 256,
+    isShortRun: true,
+    properties: { 'log4j2.configurationFile': TOOL_LOGGING },
+  })
+  const child = Bun.spawn(command, { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' })
   const answers = linesOf(child.stdout)
   let last: Promise<unknown> = Promise.resolve()
   /** One after the other: answers carry no names. */

@@ -8,6 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { javaCommand, kafkaJars } from './jars.ts'
 
+/** Logging of processes that have their standard output for what they are asked. */
+export const TOOL_LOGGING: string = join(import.meta.dir, 'log4j2-tools.properties')
+
 /** Client settings by Kafka's names: `security.protocol`, `sasl.jaas.config` and so on. */
 export type ClientSettings = Readonly<Record<string, string>>
 
@@ -52,7 +55,6 @@ export async function startTool(call: ToolCall): Promise<RunningTool> {
     `org.apache.kafka.tools.${tool}`,
     // In front: some tools have commands below them, and take no option of theirs behind one.
     ['--command-config', file, ...args],
-    // Standard output is for what the tool has to say.
     { heapMaxMb, isShortRun: !isLongRun, properties: { 'log4j2.configurationFile': TOOL_LOGGING } },
   )
   const stdin = input ?? 'ignore'
@@ -89,5 +91,3 @@ export async function runTool(call: ToolCall): Promise<ToolResult> {
 export function flags(values: Readonly<Record<string, string | number>>): string[] {
   return Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)])
 }
-
-const TOOL_LOGGING = join(import.meta.dir, 'log4j2-tools.properties')
