@@ -1,12 +1,13 @@
 import { systemClock as clock, systemRandom as random } from '#system'
 import { Database } from 'bun:sqlite'
-import { expect, test } from 'bun:test'
+import { expect, spyOn, test } from 'bun:test'
 
 import type { SealedCommit } from '../log.ts'
 import { codeOf, coded } from '../log.contract/harness.ts'
 import { appendOf, readPartition, valuesOf } from '../log.contract/records.ts'
 import { type OwnedLog, openSqliteLog, SQLITE_FAILPOINTS } from '../sqlite-log.ts'
 import { logFiles } from '../test-helpers/log-files.ts'
+import { WriterConnection } from './writer-connection.ts'
 
 const newPath = logFiles()
 const place = { topic: 'orders', partition: 0 }
@@ -57,12 +58,15 @@ test('while another connection holds the lock, commits wait and the event loop d
   const writer = await log.writer({ transactionalId: 'w' })
   const holder = new Database(path)
   holder.run('BEGIN IMMEDIATE')
+  const tries = spyOn(WriterConnection.prototype, 'transact')
   let done = false
   const committing = writer.commit({ ...NOTHING, appends: [appendOf(place, ['a'])] })
   void committing.then(() => (done = true))
-  // The loop goes round while the commit waits: otherwise the lock would never be let go.
-  for (let turn = 0; turn < 50; turn += 1) await Bun.sleep(1)
+  // The loop goes round between the tries: otherwise the lock would never be let go.
+  while (tries.mock.results.length < 3) await Bun.sleep(1)
+  expect(tries.mock.results.map(({ value }) => value)).not.toContain(true)
   expect(done).toBe(false)
+  tries.mockRestore()
   holder.run('COMMIT')
   expect(codeOf(await committing)).toBe('committed')
   holder.close()
