@@ -13,6 +13,7 @@ import { ClientLoop } from './client-loop.ts'
 import { KAFKA_PROGRAMS, type KafkaProgramName } from './kafka-programs.ts'
 import type { PeerReport, ServingPeer } from './peers/kafka-streams/peer.ts'
 import { peakBytesOf } from './process-usage.ts'
+import { reportOf, serving } from './report-process.ts'
 
 export interface SideOrder {
   readonly side: 'engine' | 'loop'
@@ -29,7 +30,7 @@ export interface SideOrder {
 const PARTITIONS = [0, 1, 2, 3]
 const POLL_MS = 50
 
-export function spawnSide(order: SideOrder): Bun.Subprocess<'pipe', 'pipe', 'inherit'> {
+function spawnSide(order: SideOrder): Bun.Subprocess<'pipe', 'pipe', 'inherit'> {
   return Bun.spawn([process.execPath, import.meta.path, JSON.stringify(order)], {
     cwd: join(import.meta.dir, '..'),
     env: { ...process.env, ...topologySettings() },
@@ -40,33 +41,12 @@ export function spawnSide(order: SideOrder): Bun.Subprocess<'pipe', 'pipe', 'inh
 }
 
 export async function runSide(order: SideOrder): Promise<PeerReport> {
-  const child = spawnSide(order)
-  const [told, code] = await Promise.all([child.stdout.text(), child.exited])
-  if (code !== 0) throw new Error(`the ${order.side} has failed at ${order.program} (${code})`)
-  return JSON.parse(told.trim().split('\n').at(-1) ?? '') as PeerReport
+  return reportOf(`the ${order.side} at ${order.program}`, spawnSide(order))
 }
 
 /** Resolves when it is running. */
 export async function serveSide(order: SideOrder): Promise<ServingPeer> {
-  const child = spawnSide({ ...order, serve: true })
-  const decoder = new TextDecoder()
-  let told = ''
-  const { promise: isReady, resolve: ready } = Promise.withResolvers<void>()
-  const reading = (async () => {
-    for await (const chunk of child.stdout) {
-      told += decoder.decode(chunk)
-      if (told.includes('\n')) ready()
-    }
-  })()
-  await Promise.race([isReady, reading])
-  return {
-    async stop() {
-      await child.stdin.end()
-      await reading
-      if ((await child.exited) !== 0) throw new Error(`${order.app} has failed`)
-      return JSON.parse(told.trim().split('\n').at(-1) ?? '') as PeerReport
-    },
-  }
+  return serving(order.app, spawnSide({ ...order, serve: true }))
 }
 
 function topologyOf({ program, app, input, output }: SideOrder): Topology {

@@ -13,6 +13,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { mavenFolder } from '#kafka-for-tests'
 import type { Order } from '../../orders.ts'
+import { reportOf, serving, type ReportProcess, type Serving } from '../../report-process.ts'
 
 export type PeerProgram = 'count' | 'reserve'
 export type PeerMode = PeerProgram | 'restore' | 'fill-changelog' | 'open-loop' | 'check'
@@ -91,8 +92,7 @@ export async function runPeer<M extends PeerMode>(
   mode: M,
   options: PeerOptions,
 ): Promise<Reports[M]> {
-  const child = await spawnPeer(mode, options, 'ignore')
-  return (await lastLine(mode, child)) as Reports[M]
+  return reportOf(`the peer’s ${mode}`, await spawnPeer(mode, options, 'ignore'))
 }
 
 /** Writes orders as Java's client does: keyed, stamped with their own time, over `partitions` (4 by default). */
@@ -116,37 +116,21 @@ export async function loadPeerInput(load: {
   }
   stdin.write(lines)
   await stdin.end()
-  return ((await lastLine('load', child)) as { readonly records: number }).records
+  return (await reportOf<{ readonly records: number }>('the peer’s load', child)).records
 }
 
-export interface ServingPeer {
-  /** Lets it end, and tells what it has used since its start. */
-  stop(): Promise<PeerReport>
-}
+export type ServingPeer = Serving<PeerReport>
 
 /** Resolves when the program is running. */
 export async function servePeer(mode: PeerProgram, options: PeerOptions): Promise<ServingPeer> {
-  const child = await spawnPeer(mode, { ...options, serve: true }, 'pipe')
-  const reader = linesOf(child.stdout)
-  await reader.next()
-  return {
-    async stop() {
-      await child.stdin?.end()
-      let last = ''
-      for await (const line of reader) last = line
-      await child.exited
-      return JSON.parse(last) as PeerReport
-    },
-  }
+  return serving(`the peer’s ${mode}`, await spawnPeer(mode, { ...options, serve: true }, 'pipe'))
 }
-
-type PeerProcess = Bun.Subprocess<'pipe' | 'ignore', 'pipe', 'inherit'>
 
 async function spawnPeer(
   mode: string,
   options: PeerOptions,
   stdin: 'pipe' | 'ignore',
-): Promise<PeerProcess> {
+): Promise<ReportProcess> {
   const { heap = HEAP_MAX_MB, ...rest } = options
   const flags = Object.entries(rest).flatMap(([name, value]) =>
     value === true ? [`--${name}`] : [`--${name}`, String(value)],
@@ -154,23 +138,7 @@ async function spawnPeer(
   const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
   const jars = join(await peerJars(), '*')
   const command = ['java', `-Xmx${heap}m`, quiet, '-cp', jars, 'Peer', mode, ...flags]
-  return Bun.spawn(command, { stdin, stdout: 'pipe', stderr: 'inherit' }) as PeerProcess
-}
-
-async function lastLine(mode: string, child: PeerProcess): Promise<unknown> {
-  const [output, code] = await Promise.all([child.stdout.text(), child.exited])
-  if (code !== 0) throw new Error(`the peer failed at ${mode} (${code})`)
-  return JSON.parse(output.trim().split('\n').at(-1) ?? '')
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder()
-  let rest = ''
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
-  }
+  return Bun.spawn(command, { stdin, stdout: 'pipe', stderr: 'inherit' }) as ReportProcess
 }
 
 if (import.meta.main) {
