@@ -1,15 +1,14 @@
 /** Reads of a real broker by the driver and by Kafka's own `kafka-consumer-perf-test`: whole processes both, one topic. */
-import { join } from 'node:path'
 import { startCluster } from '#kafka-for-tests'
 import { consumerPerformance, producerPerformance } from '#kafka-for-tests/tools'
 import { openLog } from '#log'
+import { runDriver } from './driver-process.ts'
 import type { Figure } from './figure.ts'
 import { compare, type Rounds, type Sample, type Side } from './rounds.ts'
 
 const TOPIC = 'orders'
 const PARTITIONS = 4
 const RECORD_BYTES = 100
-const SIDE = join(import.meta.dir, 'kafka-fetch-side.ts')
 /** As the driver reads unless told otherwise. */
 const JAVA_SETTINGS = { 'isolation.level': 'read_committed' }
 
@@ -27,8 +26,8 @@ export async function kafkaFetch(options: {
     // As Java writes unless told otherwise: batches of 16 KB.
     await producerPerformance({ bootstrap, topic: TOPIC, records, recordBytes: RECORD_BYTES })
     const sides = [
-      sideOf('driver', () => runDriver(bootstrap, records)),
-      sideOf('java', () => runJava(bootstrap, records)),
+      sideOf('driver', () => readByDriver(bootstrap, records)),
+      sideOf('java', () => readByJava(bootstrap, records)),
     ]
     const ratios = [{ of: 'driver', against: 'java', floor: 1 }]
     return await compare('kafka-fetch', sides, { rounds, records, ratios })
@@ -41,24 +40,16 @@ function sideOf(name: string, round: () => Promise<Sample>): Side {
   return { name, round, close: async () => {} }
 }
 
-async function runDriver(bootstrap: string, records: number): Promise<Sample> {
-  const startedMs = performance.now()
-  const child = Bun.spawn([process.execPath, SIDE, bootstrap, TOPIC, `${records}`], {
-    stdout: 'pipe',
-    stderr: 'inherit',
-  })
-  const told = await child.stdout.text()
-  if ((await child.exited) !== 0) throw new Error('the driver’s side has failed')
-  const wallMs = performance.now() - startedMs
+async function readByDriver(bootstrap: string, records: number): Promise<Sample> {
+  const run = await runDriver('kafka-fetch-side.ts', bootstrap, TOPIC, `${records}`)
+  const { told, cpuMs, wallMs } = run
   const [count, bytes] = told.trim().split(' ').map(Number)
   if (bytes !== records * RECORD_BYTES) throw new Error(`the driver read ${bytes} bytes of values`)
-  const { user, system } = child.resourceUsage()?.cpuTime ?? { user: 0n, system: 0n }
-  const cpuMs = Number(BigInt(user) + BigInt(system)) / 1_000
   return { cpuMs, wallMs, checksum: `${count}` }
 }
 
 /** The tool tells its rate without the time until it was assigned anything. */
-async function runJava(bootstrap: string, records: number): Promise<Sample> {
+async function readByJava(bootstrap: string, records: number): Promise<Sample> {
   const read = await consumerPerformance({
     bootstrap,
     topic: TOPIC,

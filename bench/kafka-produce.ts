@@ -1,14 +1,14 @@
 /** Appends to a real broker by the driver and by Kafka's own `kafka-producer-perf-test`, whole processes both. */
-import { join } from 'node:path'
 import { startCluster } from '#kafka-for-tests'
 import { producerPerformance } from '#kafka-for-tests/tools'
 import { type Log, openLog } from '#log'
+import { runDriver } from './driver-process.ts'
 import type { Figure } from './figure.ts'
 import { compare, type Rounds, type Sample, type Side } from './rounds.ts'
 
 const PARTITIONS = 4
 const RECORD_BYTES = 100
-const SIDE = join(import.meta.dir, 'kafka-produce-side.ts')
+const SIDE = 'kafka-produce-side.ts'
 /** Java's batches may be as large as the driver's, and get the time to become so. */
 const JAVA_SETTINGS = { 'batch.size': '262144', 'linger.ms': '10' }
 
@@ -22,7 +22,7 @@ export async function kafkaProduce(options: {
   const log = await openLog(`kafka://${bootstrap}`)
   try {
     const sides = [
-      sideOf('driver', log, records, (topic) => runDriver(bootstrap, topic, records)),
+      sideOf('driver', log, records, (topic) => runDriver(SIDE, bootstrap, topic, `${records}`)),
       sideOf('java', log, records, (topic) => runJava(bootstrap, topic, records)),
     ]
     const ratios = [{ of: 'driver', against: 'java', floor: 1 }]
@@ -56,22 +56,6 @@ function sideOf(
     },
     close: async () => {},
   }
-}
-
-async function runDriver(
-  bootstrap: string,
-  topic: string,
-  records: number,
-): Promise<Omit<Sample, 'checksum'>> {
-  const startedMs = performance.now()
-  const child = Bun.spawn([process.execPath, SIDE, bootstrap, topic, `${records}`], {
-    stdout: 'inherit',
-    stderr: 'inherit',
-  })
-  if ((await child.exited) !== 0) throw new Error('the driver’s side has failed')
-  const { user, system } = child.resourceUsage()?.cpuTime ?? { user: 0n, system: 0n }
-  const cpuMs = Number(BigInt(user) + BigInt(system)) / 1_000
-  return { cpuMs, wallMs: performance.now() - startedMs }
 }
 
 async function runJava(
