@@ -77,7 +77,8 @@ describe.skipIf(kafka === undefined)("Kafka's own tools", () => {
 
   test('a feed that cannot be read is an error, not an empty feed', async () => {
     const settings = { 'security.protocol': 'NONE' }
-    expect(readAll({ topic: 'none', settings })).rejects.toThrow('the console consumer failed')
+    const failing = readAll({ topic: 'none', settings })
+    await expect(failing).rejects.toThrow('the console consumer failed')
   })
 
   test('the performance tools tell rates; the group tool tells lag and resets offsets', async () => {
