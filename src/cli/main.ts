@@ -98,9 +98,12 @@ try {
     console.error(error.message)
     process.exitCode = 1
   } else if (
-    [UsageError, LogError, MigrationError, TaskError].some((kind) => error instanceof kind)
+    error instanceof UsageError ||
+    error instanceof LogError ||
+    error instanceof MigrationError ||
+    error instanceof TaskError
   ) {
-    console.error((error as Error).message)
+    console.error(error.message)
     process.exitCode = 2
   } else throw error
 }
