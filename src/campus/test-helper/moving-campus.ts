@@ -6,13 +6,12 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Application } from '../scenarios/application.ts'
 import { Client, caughtUp, type ApplicationList } from '../scenarios/client.ts'
 import { check } from '../scenarios/feeds.ts'
 import type { CampusReport } from '../invariants.ts'
 
-const MAIN = join(import.meta.dir, '../main.ts')
 const MILLRACE = join(import.meta.dir, '../../cli/main.ts')
-const READY = /is ready on http:\/\/[^:]+:(\d+)/
 const LIVE = /has members on/
 const WAIT_MS = 60_000
 
@@ -25,40 +24,29 @@ export interface PlacedOrder {
 
 export class MovingCampus {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'campus-moving-'))
-  readonly client: Client = new Client(() => this.#url)
-  complaints = ''
+  readonly client: Client = new Client(() => this.#application?.url ?? 'http://nowhere')
   log: string
-  #url = ''
-  #child: Bun.Subprocess<'ignore', 'pipe', 'pipe'> | undefined
+  /** Where it has been until now; the last one may run. */
+  readonly #applications: Application[] = []
 
   constructor(log: string) {
     this.log = log
   }
 
+  /** What it said on stderr, wherever it was. */
+  get complaints(): string {
+    return this.#applications.flatMap(({ complaints }) => complaints).join('\n')
+  }
+
   async start(): Promise<void> {
-    const child = Bun.spawn([process.execPath, MAIN, '--log', this.log, '--port', '0'], {
-      cwd: this.folder,
-      stdin: 'ignore',
-      stdout: 'pipe',
-      stderr: 'pipe',
-    })
-    this.#child = child
-    void this.#listen(child.stderr)
-    let text = ''
-    for await (const chunk of child.stdout) {
-      text += new TextDecoder().decode(chunk)
-      const port = READY.exec(text)?.[1]
-      if (port === undefined) continue
-      this.#url = `http://127.0.0.1:${port}`
-      return
-    }
-    throw new Error(`campus never was ready: ${text}${this.complaints}`)
+    const application = new Application([], this.log, this.folder)
+    this.#applications.push(application)
+    if ((await application.start()) === undefined)
+      throw new Error(`campus never was ready: ${application.complaints.join('\n')}`)
   }
 
   async stop(): Promise<number | null> {
-    this.#child?.kill('SIGTERM')
-    await this.#child?.exited
-    return this.#child?.exitCode ?? null
+    return (await this.#application?.stop())?.code ?? null
   }
 
   /** Orders `count` things of each item, every fifth of them twice. */
@@ -129,18 +117,16 @@ export class MovingCampus {
   }
 
   async remove(): Promise<void> {
-    this.#child?.kill('SIGKILL')
-    await this.#child?.exited
+    await this.#application?.kill()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  get #application(): Application | undefined {
+    return this.#applications.at(-1)
   }
 
   async #place(key: string, item: string): Promise<string> {
     const body = { item_id: item, qty: 1, user_id: `user-of-${item}` }
     return (await this.client.place(body, key)).order_id
-  }
-
-  async #listen(stderr: ReadableStream<Uint8Array>): Promise<void> {
-    const decoder = new TextDecoder()
-    for await (const chunk of stderr) this.complaints += decoder.decode(chunk, { stream: true })
   }
 }
