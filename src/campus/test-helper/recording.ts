@@ -18,7 +18,7 @@ const BATCH_RECORDS = 500
 const utf8 = new TextEncoder()
 const PLACED: RecordHeaders = [['event', utf8.encode('OrderPlaced')]]
 
-/** Numbers of a seed, in [0, 1). */
+/** Numbers of a seed, in [0, 1) (mulberry32). */
 export function numbersOf(seed: number): () => number {
   let state = seed >>> 0
   return () => {

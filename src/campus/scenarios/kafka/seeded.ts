@@ -3,20 +3,14 @@
  *
  * Invariant: the same seed gives the same numbers; what processes make of them is theirs.
  */
+import { numbersOf } from '../../test-helper/recording.ts'
+
 export class Seeded {
-  #state: number
+  /** From 0 up to, not including, 1. */
+  readonly next: () => number
 
   constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  /** From 0 up to, not including, 1 (mulberry32). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let mixed = this.#state
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+    this.next = numbersOf(seed)
   }
 
   /** A whole number, both ends included. */
