@@ -7,8 +7,6 @@ import type { MiddlewareHandler } from 'hono'
 import { describeRoute as describeInOpenApi, resolver } from 'hono-openapi'
 import type { GenericSchema } from 'valibot'
 
-export const RETRY_AFTER: Readonly<Record<string, string>> = { 'retry-after': '1' }
-
 export function describeRoute(
   summary: string,
   body?: GenericSchema,

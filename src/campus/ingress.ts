@@ -9,12 +9,13 @@ import { streamSSE } from 'hono/streaming'
 import { delay, type Clock, type Random } from '#millrace'
 import { HttpProblem, answerProblem, readBody } from '#millrace/http'
 import type { Applications } from './applications.ts'
-import { describeRoute as describe, RETRY_AFTER } from './describe-route.ts'
+import { describeRoute as describe } from './describe-route.ts'
 import type { LiveViews } from './live-views.ts'
 import { FORWARDED, TASKS } from './neighbours.ts'
 import type { Asking, OrderLookup } from './order-lookup.ts'
 import { addOrderRoutes, type OrderTaking } from './order-routes.ts'
 import * as schemas from './schemas.ts'
+import { tryAgain } from './try-again.ts'
 
 export interface IngressParts {
   /** Undefined: this process takes no orders. */
@@ -138,7 +139,7 @@ export function createIngress(parts: IngressParts): Ingress {
     if (error instanceof HttpProblem) return answerProblem(context, error)
     const unavailable = 'retriable' in error && error.retriable === true
     const problem = unavailable
-      ? new HttpProblem(503, 'the log does not answer: try again', { headers: RETRY_AFTER })
+      ? tryAgain('the log does not answer')
       : new HttpProblem(500, 'something went wrong on our side')
     return answerProblem(context, problem)
   })

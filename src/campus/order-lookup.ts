@@ -5,12 +5,13 @@
  * Invariant: an order is known, where it was taken, from the moment of its 202; a part of the stock is never shown as all of it.
  */
 import { TaskError, partitionFor, taskOf, type Queryable } from '#millrace'
-import { HttpProblem } from '#millrace/http'
+import type { HttpProblem } from '#millrace/http'
 import type { Applications } from './applications.ts'
 import { inventory, inventoryTopology, ordersById } from './inventory.ts'
 import { TASKS, type Neighbours } from './neighbours.ts'
 import type { Requests } from './requests.ts'
 import type { Decision, Order, Shelf } from './schemas.ts'
+import { tryAgain } from './try-again.ts'
 
 export const INVENTORY_ID = 'campus-inventory'
 
@@ -54,7 +55,6 @@ class Elsewhere {
 }
 
 const utf8 = new TextEncoder()
-const RETRY_AFTER = { 'retry-after': '1' }
 
 export class OrderLookup {
   readonly #parts: LookupParts
@@ -163,7 +163,5 @@ function notToBeHad(what: string, owner: string | undefined): HttpProblem {
     owner === undefined
       ? 'nobody runs that part of the inventory at present'
       : `${owner} has that part of the inventory and does not answer for it yet`
-  return new HttpProblem(503, `${what} is not to be had now: ${why}: try again`, {
-    headers: RETRY_AFTER,
-  })
+  return tryAgain(`${what} is not to be had now: ${why}`)
 }

@@ -6,11 +6,12 @@
 import type { Context, Hono } from 'hono'
 import type { Clock, Random } from '#millrace'
 import { HttpProblem, readBody } from '#millrace/http'
-import { describeRoute, RETRY_AFTER } from './describe-route.ts'
+import { describeRoute } from './describe-route.ts'
 import { placedAnswer, type OrderIntake, type Placed } from './order-intake.ts'
 import type { Pressure } from './pressure.ts'
 import type { Requests } from './requests.ts'
 import * as schemas from './schemas.ts'
+import { tryAgain } from './try-again.ts'
 
 /** What a process needs to take orders. */
 export interface OrderTaking {
@@ -40,8 +41,7 @@ export function addOrderRoutes(app: Hono, parts: OrderRoutesParts): () => number
     if (taking === undefined)
       throw new HttpProblem(421, 'this process takes no orders: send them to an ingress')
     const reason = draining.aborted ? 'shutting down' : taking.pressure.reason
-    if (reason !== undefined)
-      throw new HttpProblem(503, `${reason}: try again`, { headers: RETRY_AFTER })
+    if (reason !== undefined) throw tryAgain(reason)
     return taking
   }
 
