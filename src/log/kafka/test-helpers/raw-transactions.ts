@@ -1,5 +1,5 @@
 /** A transactional producer without any care: transactions stay open, interleave and are aborted as a test wants it. */
-import type { Connection } from '@platformatic/kafka'
+import { asBuffer } from '#system'
 
 import type { TopicPartition } from '../../log.ts'
 import { appendOf, type PlainRecord } from '../../log.contract/records.ts'
@@ -7,15 +7,11 @@ import { stampProducer } from '../../record-batch.ts'
 import type { Cluster } from '../cluster.ts'
 import { kafkaError, NO_ERROR } from '../errors.ts'
 import { produceV12 } from '../produce-codec.ts'
-import {
-  endTxnV5,
-  initProducerId,
-  NO_PRODUCER,
-  type ProducerIdentity,
-} from '../transaction-codec.ts'
-import { asBuffer } from '#system'
+import { initTransactions } from '../producer-identity.ts'
+import { endTxnV5, NO_PRODUCER, type ProducerIdentity } from '../transaction-codec.ts'
 
 const TIMEOUT_MS = 20_000
+const EVERYBODYS_LANE = ''
 
 export class RawTransactions {
   readonly #cluster: Cluster
@@ -30,13 +26,9 @@ export class RawTransactions {
   }
 
   static async open(cluster: Cluster, transactionalId: string): Promise<RawTransactions> {
-    const identity = await coordinated(cluster, transactionalId, (connection) =>
-      initProducerId.async(connection, {
-        transactionalId,
-        timeoutMs: 60_000,
-        current: NO_PRODUCER,
-      }),
-    )
+    const request = { transactionalId, timeoutMs: 60_000, current: NO_PRODUCER }
+    const deadlineMs = cluster.clock.elapsedMs() + TIMEOUT_MS
+    const identity = await initTransactions(cluster, deadlineMs, EVERYBODYS_LANE, request)
     return new RawTransactions(cluster, transactionalId, identity)
   }
 
@@ -69,25 +61,18 @@ export class RawTransactions {
       transactionalId: this.#id,
       commits: outcome === 'commit',
     }
-    this.#identity = await coordinated(this.#cluster, this.#id, (connection) =>
-      endTxnV5.async(connection, request),
-    )
-    this.#sequences.clear()
-  }
-}
-
-function coordinated(
-  cluster: Cluster,
-  id: string,
-  exchange: (connection: Connection) => Promise<ProducerIdentity & { readonly code: number }>,
-): Promise<ProducerIdentity> {
-  return cluster.retrying(cluster.clock.elapsedMs() + TIMEOUT_MS, async () => {
-    const nodeId = await cluster.coordinator('transaction', id)
-    const { code, ...identity } = await cluster.call(nodeId, 'transaction', TIMEOUT_MS, exchange)
-    if (code !== NO_ERROR) {
+    const cluster = this.#cluster
+    const id = this.#id
+    this.#identity = await cluster.retrying(cluster.clock.elapsedMs() + TIMEOUT_MS, async () => {
+      const nodeId = await cluster.coordinator('transaction', id)
+      const answer = await cluster.call(nodeId, 'transaction', TIMEOUT_MS, (connection) =>
+        endTxnV5.async(connection, request),
+      )
+      const { code, ...identity } = answer
+      if (code === NO_ERROR) return identity
       cluster.forgetCoordinator('transaction', id)
       throw kafkaError(code, `the transaction of ${id}`)
-    }
-    return identity
-  })
+    })
+    this.#sequences.clear()
+  }
 }
