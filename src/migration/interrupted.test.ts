@@ -2,19 +2,21 @@
 import { expect, test } from 'bun:test'
 import { ReplyLosingLog } from '#log'
 import { createMemoryLog, type MemoryLog } from '#log/memory'
-import { systemClock, type Clock } from '#system'
-import { append, commit, create, place, read, refusal, run } from './test-helper/logs.ts'
+import {
+  append,
+  commit,
+  create,
+  hastyClock as clock,
+  place,
+  read,
+  refusal,
+  run,
+} from './test-helper/logs.ts'
 
 const PARTITIONS = 2
 /** Topics are noted, then at least this many commits follow: three of records, the group's and the last word. */
 const COMMITS = 6
 const VALUE = 'v'.repeat(100_000)
-
-/** Waits take no time. */
-const clock: Clock = {
-  ...systemClock,
-  after: (_delayMs, fire) => systemClock.after(0, fire),
-}
 
 /** A dozen megabytes, so that one commit does not hold them. */
 async function filled(): Promise<MemoryLog> {

@@ -5,9 +5,17 @@
 import { expect, test } from 'bun:test'
 import { partitionKey, ReplyLosingLog, type TopicPartition } from '#log'
 import { createMemoryLog, type MemoryLog } from '#log/memory'
-import { systemClock, type Clock } from '#system'
 import { MIGRATION_FAILPOINTS } from './migrate.ts'
-import { append, commit, create, place, read, run, withoutOffsets } from './test-helper/logs.ts'
+import {
+  append,
+  commit,
+  create,
+  hastyClock as clock,
+  place,
+  read,
+  run,
+  withoutOffsets,
+} from './test-helper/logs.ts'
 
 const RUNS = 60
 const ATTEMPTS_MAX = 6
@@ -15,8 +23,6 @@ const KEPT = { 'retention.ms': '-1' }
 const COMPACT = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.01' }
 /** Some records are so large that a few of them fill a commit. */
 const LARGE = 'v'.repeat(150_000)
-
-const clock: Clock = { ...systemClock, after: (_, fire) => systemClock.after(0, fire) }
 
 /** Mulberry32. */
 function randomOf(seed: number): (below: number) => number {
