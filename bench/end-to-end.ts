@@ -8,7 +8,7 @@ import { Loop, type LoopBody } from './loop.ts'
 import { orderBatches, type Order } from './orders.ts'
 import { measure, type Side, type Work } from './rounds.ts'
 
-export const ENGINE = 'engine'
+const ENGINE = 'engine'
 
 /** One program, written twice: as a topology, and as the body of a loop, maybe in several forms. */
 export interface Program {

@@ -15,7 +15,7 @@ import { levelBackend } from '#state/level'
 import { MemoryBackend } from '#state/memory'
 import { sqliteBackend } from '#state/sqlite'
 import { readBootId } from '#system'
-import { json, long, string } from '#topology'
+import { json, long, string, type Serde } from '#topology'
 import type { Piece, Pieces } from './piece.ts'
 
 const ROWS = 50_000
@@ -134,7 +134,7 @@ function windowPiece(backend: StateStore): Piece {
     name: 'window',
     store: backend,
     key: string(),
-    value: json() as never,
+    value: json() as Serde<object>,
     sizeMs: 60_000,
     retentionMs: 3_600_000,
     onClose: false,

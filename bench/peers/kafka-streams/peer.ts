@@ -71,7 +71,7 @@ interface Reports {
 const SOURCES = join(import.meta.dir, 'src/main/java')
 const HEAP_MAX_MB = 512
 
-export function peerJars(): Promise<string> {
+function peerJars(): Promise<string> {
   const sources = readdirSync(SOURCES)
     .sort()
     .map((name) => join(SOURCES, name))
