@@ -14,8 +14,6 @@ export interface Share {
   readonly restoredRecords: number
 }
 
-export type ApplicationName = 'inventory' | 'analytics' | 'notifications'
-
 export class Applications {
   readonly #sources: ReadonlyMap<string, TopologySource>
   readonly #options: StreamsOptions
