@@ -1,4 +1,4 @@
-/** The README is true: it fits, its program runs and prints what it says, its commands and files are there. */
+/** The README is true: it fits, its program is typed, runs and prints what it says, its commands and files are there. */
 import { describe, expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -7,6 +7,14 @@ import { join } from 'node:path'
 const ROOT = join(import.meta.dir, '..')
 const readme = await Bun.file(join(ROOT, 'README.md')).text()
 const lines = readme.split('\n')
+
+/** As a program is checked that is no library, and nothing beside it. */
+const CHECKED = {
+  extends: join(ROOT, 'tsconfig.json'),
+  compilerOptions: { isolatedDeclarations: false, declaration: false },
+  include: [],
+  exclude: [],
+}
 
 /** Each `ts` block with the `text` block that follows it. */
 const snippets = [...readme.matchAll(/```ts\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g)].map(
@@ -28,27 +36,31 @@ describe('README', () => {
     expect(readme.match(/```ts/g)?.length).toBe(snippets.length)
   })
 
-  test.each(snippets)('a program prints what it says', async ({ program, prints }) => {
-    // Below the root, so that the package finds itself by name.
-    const folder = await mkdtemp(join(ROOT, 'node_modules/.readme-'))
-    try {
-      const file = join(folder, 'snippet.ts')
-      await Bun.write(file, program)
-      const child = Bun.spawn([process.execPath, file], {
-        stdout: 'pipe',
-        stderr: 'pipe',
-        cwd: ROOT,
-      })
-      const [output, errors] = await Promise.all([
-        new Response(child.stdout).text(),
-        new Response(child.stderr).text(),
-      ])
-      expect(errors).toBe('')
-      expect(output).toBe(prints)
-    } finally {
-      await rm(folder, { recursive: true })
-    }
-  })
+  test.each(snippets)(
+    'a program has the types it says, and prints what it says',
+    async ({ program, prints }) => {
+      // Below the root, so that the package finds itself by name.
+      const folder = await mkdtemp(join(ROOT, 'node_modules/.readme-'))
+      const run = async (...command: readonly string[]) => {
+        const options = { stdout: 'pipe', stderr: 'pipe', cwd: ROOT } as const
+        const child = Bun.spawn([process.execPath, ...command], options)
+        const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()])
+        return { output, errors, code: await child.exited }
+      }
+      try {
+        const file = join(folder, 'snippet.ts')
+        const project = join(folder, 'tsconfig.json')
+        await Bun.write(file, program)
+        await Bun.write(project, JSON.stringify({ ...CHECKED, files: [file] }))
+        const { output, code } = await run('check', '--no-script', '--project', project)
+        expect(code === 0 ? '' : output).toBe('')
+        expect(await run(file)).toEqual({ output: prints, errors: '', code: 0 })
+      } finally {
+        await rm(folder, { recursive: true })
+      }
+    },
+    60_000,
+  )
 
   test('every script it names is there', async () => {
     const { scripts } = (await Bun.file(join(ROOT, 'package.json')).json()) as {
