@@ -28,6 +28,9 @@ test.skipIf(kafka === undefined)(
     await cluster.down()
     expect(await pidOf()).toBeUndefined()
     expect(existsSync(cluster.dir)).toBe(false)
+    // Nor the process that would have done it.
+    const commands = (): Promise<string> => Bun.spawn(['ps', '-eo', 'args']).stdout.text()
+    while ((await commands()).includes(cluster.dir)) await Bun.sleep(50)
   },
 )
 

@@ -66,10 +66,12 @@ export class Cluster {
   readonly bootstrapSaslTls: string | undefined
   readonly #brokers: ReadonlyMap<number, Broker>
   readonly #file: ClusterFile
+  readonly #onDown: () => void
 
-  constructor(dir: string, file: ClusterFile) {
+  constructor(dir: string, file: ClusterFile, onDown: () => void = () => {}) {
     this.dir = dir
     this.#file = file
+    this.#onDown = onDown
     const { plan } = file
     this.#brokers = new Map(plan.brokers.map(({ id }) => [id, new Broker(dir, id)]))
     this.bootstrap = addresses(plan, 'PLAINTEXT') ?? ''
@@ -157,6 +159,7 @@ export class Cluster {
   async down(): Promise<void> {
     await Promise.all([...this.#brokers.values()].map((broker) => broker.kill()))
     await rm(this.dir, { recursive: true, force: true })
+    this.#onDown()
   }
 
   #broker(id: number): Broker {
@@ -177,8 +180,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const heapMaxMb = options.heapMaxMb ?? HEAP_MAX_MB
   const file: ClusterFile = { plan, heapMaxMb, ...(owner === undefined ? {} : { owner }) }
   await writeFile(join(dir, FILE), JSON.stringify(file, null, 2))
-  const cluster = new Cluster(dir, file)
-  if (owner !== undefined) guard(dir)
+  const cluster = new Cluster(dir, file, owner === undefined ? undefined : guard(dir))
   try {
     await cluster.create(jars)
   } catch (error) {
@@ -199,11 +201,16 @@ async function readClusterFile(dir: string): Promise<ClusterFile | undefined> {
   return text === undefined ? undefined : (JSON.parse(text) as ClusterFile)
 }
 
-/** A process that sees this one end, however it ends, by the pipe between them, and takes the cluster down. */
-function guard(dir: string): void {
+/**
+ * A process that sees this one end, however it ends, by the pipe between them, and takes the cluster down. What is given lets it
+ * go before.
+ */
+function guard(dir: string): () => void {
   const { BUN_FEATURE_FLAG_NO_ORPHANS: _, ...env } = process.env
-  const stdio = ['pipe', 'ignore', 'ignore'] as const
-  Bun.spawn([process.execPath, GUARD, dir], { stdio: [...stdio], env, detached: true }).unref()
+  const options = { stdout: 'ignore', stderr: 'ignore', env, detached: true } as const
+  const child = Bun.spawn([process.execPath, GUARD, dir], { stdin: 'pipe', ...options })
+  child.unref()
+  return () => void child.stdin.end()
 }
 
 /** Takes down what processes left behind that are gone, and their guards with them. */
