@@ -197,14 +197,16 @@ export class Sender {
       batches.push({ ...partition.place, batch: bytes })
     }
     if (chosen.length === 0) return
+    const { clock } = this.#cluster
+    const startedMs = clock.elapsedMs()
     const deadlineMs = Math.min(...chosen.map((partition) => partition.deadlineMs))
-    const leftMs = deadlineMs - this.#cluster.clock.elapsedMs()
+    const timeoutMs = Math.max(1, Math.min(deadlineMs - startedMs, CALL_TIMEOUT_MS))
     const request = { transactionalId: null, timeoutMs: REPLICAS_TIMEOUT_MS, batches }
     try {
       const answers = await this.#cluster.call(
         broker.nodeId,
         'produce',
-        Math.max(1, Math.min(leftMs, CALL_TIMEOUT_MS)),
+        timeoutMs,
         (connection) => {
           for (const partition of chosen) partition.sending()
           return produceV11.async(connection, request)
@@ -214,9 +216,11 @@ export class Sender {
       const byPlace = new Map(answers.map((answer) => [partitionKey(answer), answer]))
       for (const partition of chosen) this.#answered(partition, byPlace.get(partition.key))
     } catch (error) {
+      // A broker that keeps silent may be frozen, and somebody else lead by now. One connection that failed says nothing of
+      // that; the next one does.
+      const isSilent = clock.elapsedMs() - startedMs >= timeoutMs
       for (const partition of chosen) {
-        // One connection that failed says nothing of who leads; the next one does.
-        partition.isLeaderStale = partition.attempts > 0
+        partition.isLeaderStale = isSilent || partition.attempts > 0
         void this.#retry(partition, error)
       }
     }
