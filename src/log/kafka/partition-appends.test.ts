@@ -66,7 +66,8 @@ describe('PartitionAppends', () => {
   })
 
   test('what is large, or compressed, goes by itself', () => {
-    const zipped = appendOf(PLACE, ['z'], 'gzip')
+    // Long enough to become smaller: what would not, stays plain.
+    const zipped = appendOf(PLACE, ['z'.repeat(200)], 'gzip')
     const queue = queueOf(
       appendOf(PLACE, [LARGE]),
       appendOf(PLACE, [LARGE]),
