@@ -276,6 +276,8 @@ export class TaskWorker {
     this.setup.remember(this.tasks.positions())
     await this.#dropTasks('nothing', error)
     if (rejoining) return
+    // Only who was replaced hears that it was: what else will not pass says itself what it is.
+    if (!(error instanceof LogError) || error.code !== 'LOG_FENCED') throw error
     const { applicationId } = this.setup.topology
     const message = `another process has taken the place of this member of ${applicationId}`
     throw new TaskError('TASK_FENCED', message, { taskId: 'all', cause: error })
