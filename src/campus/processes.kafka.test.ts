@@ -1,7 +1,10 @@
 /** Many processes on a real broker: they share the work, come, go and die under load, and nothing is lost, doubled or moved. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
-import { openLog, type Log } from '#millrace'
+import { openLog, taskOwners, type Log } from '#millrace'
 import { kafkaForTests, startCluster, type Cluster } from '#kafka-for-tests'
+import { analyticsTopology } from './analytics.ts'
+import { inventoryTopology } from './inventory.ts'
+import { notificationsTopology } from './notifications.ts'
 import { eventually } from './test-helper/eventually.ts'
 import { KafkaProcesses, type KafkaProcess } from './test-helper/kafka-process.ts'
 import { checkByConsole } from './scenarios/kafka/console-check.ts'
@@ -10,6 +13,7 @@ import { orderNumber } from './scenarios/session.ts'
 const LONG_MS = 300_000
 const INVENTORY = 'campus-inventory'
 const USERS = 4
+const TOPOLOGIES = [inventoryTopology, analyticsTopology, notificationsTopology]
 
 const kafka = await kafkaForTests()
 
@@ -58,6 +62,22 @@ async function areShared(processes: readonly KafkaProcess[]): Promise<boolean> {
     if (Math.max(...counts) - Math.min(...counts) > 1) return false
   }
   return lists.every((list) => list.length > 0)
+}
+
+/** Every group is at rest, nobody else has a place in it, and it knows where these processes answer. */
+async function areKnown(log: Log, processes: readonly KafkaProcess[]): Promise<boolean> {
+  const urls = processes.map(({ url }) => url)
+  const groups = await log.describeGroups(TOPOLOGIES.map(({ applicationId }) => applicationId))
+  const isStill = groups.every(
+    ({ state, members }) => state === 'stable' && members.length === processes.length,
+  )
+  const owners = await Promise.all(TOPOLOGIES.map((topology) => taskOwners(log, topology)))
+  return (
+    isStill &&
+    owners.every((tasks) =>
+      [...tasks.values()].every(({ endpoint = '' }) => urls.includes(endpoint)),
+    )
+  )
 }
 
 async function caughtUp(one: KafkaProcess): Promise<boolean> {
@@ -130,6 +150,8 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
       const pair = [processes.add('--role', 'worker'), processes.add('--role', 'worker')] as const
       await Promise.all([ingress.start(), ...pair.map((one) => one.start())])
       await eventually(() => areShared(pair), 'two share')
+      const isKnown = (): Promise<boolean> => areKnown(log, pair)
+      await eventually(isKnown, 'nobody else has a place')
       const load = new Load('rolling', ingress, 10)
       await load.more(50)
       for (const [restarted, other] of [pair, pair.toReversed()] as [
@@ -149,6 +171,7 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
             async () => JSON.stringify(await tasksOf(restarted)) === JSON.stringify(held),
             'its tasks run again',
           )
+          await eventually(isKnown, 'where it answers is known')
           expect(await tasksOf(other)).toEqual(beside)
           await load.more(20)
         }
@@ -222,23 +245,27 @@ describe.skipIf(kafka === undefined)('processes on brokers', () => {
     LONG_MS,
   )
 
-  test('what nobody runs is a problem that says so, not a wrong answer', async () => {
-    const ingress = processes.add('--role', 'ingress')
-    await ingress.start()
-    await eventually(async () => {
-      const response = await fetch(`${ingress.url}/inventory`)
-      const { detail } = (await response.json()) as { readonly detail?: string }
-      return response.status === 503 && detail?.includes('nobody runs that part') === true
-    }, 'nobody runs it')
-    const response = await fetch(`${ingress.url}/inventory/soup`)
-    expect(response.status).toBe(503)
-    expect(response.headers.get('retry-after')).toBe('1')
-    // The order is taken all the same, and known.
-    const placed = await ingress.client.place(orderNumber(0), 'nobody')
-    const found = await ingress.client.get<{ readonly status: string }>(
-      `/orders/${placed.order_id}`,
-    )
-    expect(found?.status).toBe('placed')
-    expect((await ingress.stop()).code).toBe(0)
-  })
+  test(
+    'what nobody runs is a problem that says so, not a wrong answer',
+    async () => {
+      const ingress = processes.add('--role', 'ingress')
+      await ingress.start()
+      await eventually(async () => {
+        const response = await fetch(`${ingress.url}/inventory`)
+        const { detail } = (await response.json()) as { readonly detail?: string }
+        return response.status === 503 && detail?.includes('nobody runs that part') === true
+      }, 'nobody runs it')
+      const response = await fetch(`${ingress.url}/inventory/soup`)
+      expect(response.status).toBe(503)
+      expect(response.headers.get('retry-after')).toBe('1')
+      // The order is taken all the same, and known.
+      const placed = await ingress.client.place(orderNumber(0), 'nobody')
+      const found = await ingress.client.get<{ readonly status: string }>(
+        `/orders/${placed.order_id}`,
+      )
+      expect(found?.status).toBe('placed')
+      expect((await ingress.stop()).code).toBe(0)
+    },
+    LONG_MS,
+  )
 })

@@ -18,7 +18,7 @@ export async function lag(log: Log, group: string | undefined): Promise<string> 
   )
   const rows: (string | number)[][] = []
   for (const { groupId, members } of groups) {
-    const committed = await log.committedOffsets(groupId, partitions)
+    const committed = await log.committedOffsets(groupId, partitions, { requireStable: false })
     for (const partition of partitions) {
       const holder = members.find(({ partitions: held }) =>
         held.some((one) => partitionKey(one) === partitionKey(partition)),

@@ -13,6 +13,7 @@ import type {
   LogReader,
   LogShare,
   LogWriter,
+  OffsetsOptions,
   TopicDescription,
   TopicPartition,
   TopicSpec,
@@ -76,8 +77,9 @@ export class DelegatingLog implements Log {
   committedOffsets(
     groupId: string,
     partitions: readonly TopicPartition[],
+    options?: OffsetsOptions,
   ): Promise<ReadonlyMap<string, CommittedOffset>> {
-    return this.log.committedOffsets(groupId, partitions)
+    return this.log.committedOffsets(groupId, partitions, options)
   }
 
   describeGroups(groupIds?: readonly string[]): Promise<readonly GroupDescription[]> {

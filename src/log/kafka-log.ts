@@ -35,6 +35,7 @@ import {
   type LogReader,
   type LogShare,
   type LogWriter,
+  type OffsetsOptions,
   type TopicDescription,
   type TopicPartition,
   type TopicSpec,
@@ -148,8 +149,9 @@ class KafkaLog implements Log {
   async committedOffsets(
     groupId: string,
     partitions: readonly TopicPartition[],
+    options?: OffsetsOptions,
   ): Promise<ReadonlyMap<string, CommittedOffset>> {
-    return committedOffsets(this.#open(), groupId, partitions)
+    return committedOffsets(this.#open(), groupId, partitions, options)
   }
 
   async describeGroups(groupIds?: readonly string[]): Promise<readonly GroupDescription[]> {

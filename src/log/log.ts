@@ -229,6 +229,14 @@ export interface LogShare {
   readonly transfer: readonly (ArrayBuffer | MessagePort)[]
 }
 
+export interface OffsetsOptions {
+  /**
+   * False: answers at once with what was committed before a pending transaction, which a writer that died may hold open for
+   * 20 s. Enough to show how far a group is; whoever takes over from it needs the default, true.
+   */
+  readonly requireStable?: boolean
+}
+
 export interface Log {
   /** One id for the life of this log's data: a store that was filled from another log is refused (R6). */
   readonly id: string
@@ -255,10 +263,11 @@ export interface Log {
    */
   tombstonesRemovedBelow(partition: TopicPartition): Promise<number | undefined>
 
-  /** Stable offsets only: waits out a pending transaction (R3). A partition without one is absent. Keys: `partitionKey`. */
+  /** Stable offsets: waits out a pending transaction (R3). A partition without one is absent. Keys: `partitionKey`. */
   committedOffsets(
     groupId: string,
     partitions: readonly TopicPartition[],
+    options?: OffsetsOptions,
   ): Promise<ReadonlyMap<string, CommittedOffset>>
   describeGroups(groupIds?: readonly string[]): Promise<readonly GroupDescription[]>
 

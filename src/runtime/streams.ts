@@ -141,7 +141,7 @@ export class Streams {
     )
   }
 
-  /** Asked of the log: committed offsets against high watermarks, of every input partition. */
+  /** Asked of the log: offsets committed so far against high watermarks, of every input partition. */
   async lag(): Promise<readonly InputLag[]> {
     const { log } = this.#options
     const topology = this.#known()
@@ -152,7 +152,8 @@ export class Streams {
         partition,
       })),
     )
-    const committed = await log.committedOffsets(topology.applicationId, places)
+    const { applicationId } = topology
+    const committed = await log.committedOffsets(applicationId, places, { requireStable: false })
     return Promise.all(
       places.map(async (place) => {
         const highWatermark = await log.endOffset(place, 'read-uncommitted')

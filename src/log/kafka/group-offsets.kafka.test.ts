@@ -8,6 +8,7 @@ import {
 } from '@platformatic/kafka'
 import { kafkaForTests } from '#kafka-for-tests'
 
+import { partitionKey } from '../log.ts'
 import { fresh } from '../log.contract/harness.ts'
 import { committedOffsets, commitOffsets } from './group-offsets.ts'
 import { GroupRig } from './test-helpers/group-rig.ts'
@@ -72,6 +73,11 @@ describe.skipIf(kafka === undefined)('offsets of a group', () => {
     const [, untouched] = places
     expect(await committedOffsets(cluster, groupId, untouched ? [untouched] : [])).toEqual(
       new Map([[`${topic}-1`, { offset: 1, metadata: '' }]]),
+    )
+    expect(read).toBe(false)
+    // Nor does who only shows them wait: it is told what was committed before.
+    expect(await committedOffsets(cluster, groupId, places, { requireStable: false })).toEqual(
+      new Map(places.map((place) => [partitionKey(place), { offset: 1, metadata: '' }])),
     )
     expect(read).toBe(false)
     await ask('transaction', id, (connection) =>

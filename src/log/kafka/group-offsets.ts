@@ -1,7 +1,8 @@
 /**
  * What groups have committed, read and written at their coordinator.
  *
- * Invariant: an offset that is read is stable: what an open transaction may still change is waited for (R3).
+ * Invariant: unless it is asked for without, an offset that is read is stable: what an open transaction may still change is
+ * waited for (R3).
  */
 import { offsetCommitV9, offsetFetchV9 } from '@platformatic/kafka'
 
@@ -10,6 +11,7 @@ import {
   LogError,
   type MemberIdentity,
   type OffsetCommit,
+  type OffsetsOptions,
   partitionKey,
   type TopicPartition,
 } from '../log.ts'
@@ -29,6 +31,7 @@ export async function committedOffsets(
   cluster: Cluster,
   groupId: string,
   partitions: readonly TopicPartition[],
+  { requireStable = true }: OffsetsOptions = {},
 ): Promise<ReadonlyMap<string, CommittedOffset>> {
   const committed = new Map<string, CommittedOffset>()
   if (partitions.length === 0) return committed
@@ -44,7 +47,7 @@ export async function committedOffsets(
     const answer = await askCoordinator(
       cluster,
       { groupId, where, purpose: 'group', timeoutMs: REQUEST_TIMEOUT_MS },
-      (connection) => offsetFetchV9.api.async(connection, [group], true),
+      (connection) => offsetFetchV9.api.async(connection, [group], requireStable),
       ({ groups: [answered] }) => answered?.errorCode ?? NO_ERROR,
     )
     const [answered] = answer.groups
