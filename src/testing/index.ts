@@ -1,4 +1,14 @@
 /** For tests of topologies, and of anything that waits for time. Needs no test runner. */
+export { FAULTS, type FaultName, type FaultRates } from './simulation/fault-plan.ts'
+export { simulate, type SimulationReport } from './simulation/simulate.ts'
+export {
+  inputTo,
+  type ExpandedOptions,
+  type InputDraw,
+  type SimulatedInput,
+  type SimulationOptions,
+} from './simulation/simulation-options.ts'
+export { type Violation } from './simulation/violations.ts'
 export {
   TestInputTopic,
   type InputTopicOptions,

@@ -1,0 +1,189 @@
+/**
+ * The first phase of a run: inputs come, and every few steps something goes wrong.
+ *
+ * Invariant: what goes wrong is drawn from the plan, counted, and leaves a trace.
+ */
+import type { FaultName } from './fault-plan.ts'
+import type { SimulatedMember } from './simulated-member.ts'
+import type { InputDraw, SimulatedInput } from './simulation-options.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import type { World } from './world.ts'
+
+/** What is done to a run at a step, rather than where it is met. */
+const AT_STEPS: readonly FaultName[] = [
+  'crash',
+  'power-loss',
+  'pause',
+  'join',
+  'leave',
+  'stop',
+  'clock-skew',
+  'clock-jump',
+]
+const TO_FOLDERS: readonly FaultName[] = [
+  'folder-lost',
+  'folder-stale',
+  'stores-swapped',
+  'store-damaged',
+]
+/** Steps of a commit, by how often a process stands still there: between seal and end it does most harm. */
+const COMMIT_STEPS: Readonly<Record<string, number>> = {
+  sealed: 0.3,
+  appended: 0.3,
+  offsets: 0.3,
+  ended: 0.3,
+  'runtime:between-applies': 0.1,
+  'runtime:after-apply': 0.1,
+}
+const PAUSE_CHANCE = 0.02
+
+export class Chaos {
+  readonly #world: World
+  readonly #random: SeededRandom
+  readonly #input: (draw: InputDraw) => SimulatedInput | readonly SimulatedInput[]
+  readonly #instances: readonly string[]
+  #nextFaultAt: number = 0
+  #inputsGiven: number = 0
+
+  constructor(
+    world: World,
+    input: (draw: InputDraw) => SimulatedInput | readonly SimulatedInput[],
+  ) {
+    this.#world = world
+    this.#random = world.random.fork('chaos')
+    this.#input = input
+    this.#instances = Array.from({ length: world.options.members }, (_, n) => `i${n}`)
+  }
+
+  async run(): Promise<void> {
+    const { scheduler, options } = this.#world
+    this.#start(this.#instances[0] ?? 'i0')
+    for (const instanceId of this.#instances.slice(1)) {
+      if (this.#random.chance(0.5)) this.#start(instanceId)
+    }
+    this.#giveInput()
+    const endAt = scheduler.steps + options.steps
+    this.#nextFaultAt = scheduler.steps + this.#gap()
+    while (scheduler.steps < endAt) {
+      if (!(await scheduler.step())) break
+      this.#lookAtFailures()
+      if (scheduler.steps < this.#nextFaultAt) continue
+      this.#nextFaultAt = scheduler.steps + this.#gap()
+      await this.#fault()
+    }
+    while (this.#inputsGiven < options.inputs) this.#append()
+  }
+
+  /** A member that ended by itself is a finding. */
+  #lookAtFailures(): void {
+    for (const { failure, process } of this.#world.members) {
+      if (failure === undefined || process.isGone) continue
+      process.crash()
+      this.#world.violations.add('worker', `${process.name} has ended: ${String(failure.error)}`)
+    }
+  }
+
+  #gap(): number {
+    return 1 + this.#random.below(this.#world.options.faultEverySteps * 2)
+  }
+
+  /** Inputs come at their own pace, in bursts. */
+  #giveInput(): void {
+    const { scheduler, options, faults } = this.#world
+    if (faults.isHealed || this.#inputsGiven >= options.inputs) return
+    const burst = this.#random.chance(0.3) ? this.#random.between(1, 6) : 1
+    for (let left = burst; left > 0 && this.#inputsGiven < options.inputs; left -= 1) this.#append()
+    const waitMs = this.#random.chance(0.1) ? this.#random.below(2_000) : this.#random.below(60)
+    scheduler.after(waitMs, undefined, 'input', () => this.#giveInput())
+  }
+
+  #append(): void {
+    const world = this.#world
+    const index = this.#inputsGiven
+    this.#inputsGiven += 1
+    const given = this.#input({ random: this.#random, index, nowMs: world.nowMs })
+    for (const record of Array.isArray(given)
+      ? (given as SimulatedInput[])
+      : [given as SimulatedInput]) {
+      let { timestampMs = world.nowMs } = record
+      if (world.faults.happens('disorder')) timestampMs -= this.#random.below(5_000)
+      world.append({ ...record, timestampMs })
+      if (world.faults.happens('duplicate-input')) world.append({ ...record, timestampMs })
+    }
+  }
+
+  async #fault(): Promise<void> {
+    const { faults } = this.#world
+    const name = faults.choose(AT_STEPS)
+    if (name === undefined) {
+      this.#restartOne()
+      return
+    }
+    const member = this.#random.pick(this.#world.living)
+    if (name === 'join' || member === undefined) {
+      if (this.#restartOne() && name === 'join') faults.count(name)
+      return
+    }
+    faults.count(name)
+    this.#world.scheduler.note(name, member.process)
+    if (name === 'crash') await this.#crash(member, false)
+    else if (name === 'power-loss') await this.#crash(member, true)
+    else if (name === 'pause') member.process.pause(this.#pauseMs())
+    else if (name === 'leave') member.worker.stop(true)
+    else if (name === 'stop') member.worker.stop(false)
+    else if (name === 'clock-skew') member.process.skewMs += this.#random.between(-2_000, 2_000)
+    else if (name === 'clock-jump') member.process.skewMs += this.#random.between(-1, 1) * 3_600_000
+  }
+
+  async #crash(member: SimulatedMember, isPowerLoss: boolean): Promise<void> {
+    const { faults } = this.#world
+    const { disk } = member
+    await member.crash()
+    if (isPowerLoss) disk.goBack(4)
+    const name = faults.choose(TO_FOLDERS)
+    if (name === undefined || !this.#random.chance(0.5)) return
+    if (name === 'folder-lost') disk.lose()
+    else if (name === 'folder-stale') disk.goBack(1_000)
+    else if (name === 'store-damaged') disk.damage()
+    else if (!disk.swap()) return
+    faults.count(name)
+  }
+
+  /** Who is not there comes (back). */
+  #restartOne(): boolean {
+    const { living } = this.#world
+    const here = new Set(living.map(({ disk }) => disk.instanceId))
+    const away = this.#instances.filter((instanceId) => !here.has(instanceId))
+    const instanceId = this.#random.pick(away)
+    if (instanceId === undefined) return false
+    this.#start(instanceId)
+    return true
+  }
+
+  #start(instanceId: string): void {
+    const member = this.#world.start(instanceId)
+    member.process.onStep = (step) => this.#atStep(member, step)
+  }
+
+  /** A process has come to a step of its commit. */
+  #atStep({ process }: SimulatedMember, step: string): void {
+    const { faults, scheduler } = this.#world
+    const weight = COMMIT_STEPS[step]
+    const rate = faults.rates['pause-in-commit']
+    if (weight === undefined || rate === undefined || faults.isHealed || process.isPaused) return
+    if (!this.#random.chance(weight * rate * PAUSE_CHANCE)) return
+    faults.count('pause-in-commit')
+    faults.count(`pause at ${step}`)
+    scheduler.note(`pause at ${step}`, process)
+    process.pause(this.#pauseMs())
+  }
+
+  /** Short, or longer than its session. */
+  #pauseMs(): number {
+    const { sessionTimeoutMs = 1_000 } = this.#world.options.limits
+    return (
+      sessionTimeoutMs *
+      (this.#random.chance(0.6) ? 1 + this.#random.next() * 3 : this.#random.next())
+    )
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Requests of processes to the broker: each takes its time, and some are lost, or their replies are, or come much too late.
+ *
+ * Invariant: of one process requests arrive in the order in which they were made, but for those that were held up; whoever gave
+ * up waiting never hears the answer.
+ */
+import { LogError } from '#log'
+import type { FaultPlan } from './fault-plan.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import { NEVER, type SimulatedProcess } from './simulated-process.ts'
+
+const LATENCY_MS_MAX = 1.5
+const LATE_MS_MAX = 3_000
+
+export class Network {
+  readonly #scheduler: Scheduler
+  readonly #random: SeededRandom
+  readonly #faults: FaultPlan
+  readonly #lastArrivalMs = new WeakMap<SimulatedProcess, number>()
+
+  constructor(scheduler: Scheduler, random: SeededRandom, faults: FaultPlan) {
+    this.#scheduler = scheduler
+    this.#random = random
+    this.#faults = faults
+  }
+
+  /** Rejects with a retriable LOG_UNAVAILABLE when no answer came in time. */
+  call<T>(from: SimulatedProcess, label: string, answer: () => T | Promise<T>): Promise<T> {
+    if (from.isGone) return NEVER
+    const fate = this.#faults.fateOf(label, from)
+    return new Promise((resolve, reject) => {
+      let isOver = false
+      const reply = (settle: () => void): void => {
+        if (isOver) return
+        from.after(this.#latencyMs(), `${label} answered`, () => {
+          if (isOver) return
+          isOver = true
+          settle()
+        })
+      }
+      const arrive = async (): Promise<void> => {
+        try {
+          const value = await answer()
+          if (fate === 'answered') reply(() => resolve(value))
+        } catch (error) {
+          if (fate === 'answered') reply(() => reject(error))
+        }
+      }
+      if (fate !== 'answered') {
+        const waitMs = this.#faults.replyTimeoutMs
+        this.#scheduler.note(`${label} ${fate}`, from)
+        from.after(waitMs, `${label} timeout`, () => {
+          isOver = true
+          reject(new LogError('LOG_UNAVAILABLE', `no answer to ${label}`, { retriable: true }))
+        })
+      }
+      if (fate === 'request-lost') return
+      const atMs = fate === 'late' ? this.#lateMs() : this.#arrivalMs(from)
+      this.#scheduler.at(atMs, undefined, label, () => void arrive())
+    })
+  }
+
+  /** Mostly after its sender has given up. */
+  #lateMs(): number {
+    const { nowMs } = this.#scheduler
+    return nowMs + this.#faults.replyTimeoutMs * 0.5 + this.#random.next() * LATE_MS_MAX
+  }
+
+  #arrivalMs(from: SimulatedProcess): number {
+    const soonMs = this.#scheduler.nowMs + this.#latencyMs()
+    const atMs = Math.max(soonMs, this.#lastArrivalMs.get(from) ?? 0)
+    this.#lastArrivalMs.set(from, atMs)
+    return atMs
+  }
+
+  #latencyMs(): number {
+    return this.#random.next() * LATENCY_MS_MAX
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * What a simulation is told, and what its seed makes of it.
+ *
+ * Invariant: everything that a run depends on is in the expanded options and the seed; they are printed with what was found.
+ */
+import type { Guarantee, StreamsLimits, TaskOptions } from '#runtime'
+import type { WritableTopic } from '#topology'
+import { drawFaults, FAULTS, type FaultName, type FaultRates } from './fault-plan.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+/** A record for an input topic, as bytes. */
+export interface SimulatedInput {
+  readonly topic: string
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  /** The simulation's wall clock unless told. */
+  readonly timestampMs?: number
+}
+
+/** What a generator of inputs may go by. */
+export interface InputDraw {
+  readonly random: SeededRandom
+  /** Counted from 0. */
+  readonly index: number
+  readonly nowMs: number
+}
+
+export interface SimulationOptions {
+  readonly seed: number
+  /** The next record, or several at once. All chance must be the draw's. */
+  readonly input: (draw: InputDraw) => SimulatedInput | readonly SimulatedInput[]
+  /** At most so many processes at a time; 1 to 3 unless told. */
+  readonly members?: number
+  /** Of each input topic; 1 to 4 unless told. */
+  readonly partitions?: number
+  /** How often `input` is called; 10 to 40 unless told. */
+  readonly inputs?: number
+  /** Steps of chaos; 300 to 1,200 unless told. */
+  readonly steps?: number
+  /** The faults from which the seed may pick; all of them unless told. */
+  readonly faults?: readonly FaultName[]
+  readonly log?: 'one-step' | 'transactional'
+  readonly guarantee?: Guarantee
+  readonly taskOptions?: Partial<TaskOptions>
+  /** Told each step, for people. */
+  readonly trace?: (line: string) => void
+}
+
+/** All that a run depends on beside its topology, its inputs and its seed. */
+export interface ExpandedOptions {
+  readonly seed: number
+  readonly members: number
+  readonly partitions: number
+  readonly inputs: number
+  readonly steps: number
+  readonly log: 'one-step' | 'transactional'
+  readonly guarantee: Guarantee
+  readonly standbys: number
+  readonly commitIntervalMs: number
+  readonly transactionTimeoutMs: number
+  readonly replyTimeoutMs: number
+  /** Mean number of steps from one fault to the next. */
+  readonly faultEverySteps: number
+  readonly limits: Partial<StreamsLimits>
+  readonly faults: FaultRates
+}
+
+export function expandOptions(options: SimulationOptions, random: SeededRandom): ExpandedOptions {
+  const sessionTimeoutMs = random.pick([300, 600, 1_500]) ?? 600
+  return {
+    seed: options.seed,
+    members: options.members ?? random.between(1, 3),
+    partitions: options.partitions ?? random.pick([1, 1, 2, 3, 4]) ?? 1,
+    inputs: options.inputs ?? random.between(10, 40),
+    steps: options.steps ?? random.between(300, 1_200),
+    log: options.log ?? (random.chance(0.75) ? 'transactional' : 'one-step'),
+    guarantee: options.guarantee ?? (random.chance(0.9) ? 'exactly-once' : 'at-least-once'),
+    standbys: random.chance(0.25) ? 1 : 0,
+    commitIntervalMs: random.pick([1, 5, 30, 200]) ?? 30,
+    transactionTimeoutMs: random.pick([400, 1_500, 4_000]) ?? 1_500,
+    replyTimeoutMs: random.pick([20, 80, 250]) ?? 80,
+    faultEverySteps: random.pick([15, 40, 80]) ?? 40,
+    limits: {
+      sessionTimeoutMs,
+      rebalanceTimeoutMs: sessionTimeoutMs * 2,
+      fetchBytesMax: random.pick([1, 300, 100_000]) ?? 300,
+      stepRecordsMax: random.pick([1, 3, 500]) ?? 3,
+      sliceMs: random.pick([0, 10]) ?? 10,
+      cacheBytesMax: random.pick([0, 200, 1_000_000]) ?? 0,
+      restoreBatchRows: random.pick([1, 5, 1_000]) ?? 5,
+      backoffMsMax: 200,
+    },
+    faults: drawFaults(random, options.faults ?? FAULTS),
+  }
+}
+
+/** A record as a topic declares it, for `input`. */
+export function inputTo<K, V>(
+  topic: WritableTopic<K, V>,
+  key: K | null,
+  value: V | null,
+  timestampMs?: number,
+): SimulatedInput {
+  const encoded = topic.encode(key, value)
+  return { topic: topic.name, ...encoded, ...(timestampMs !== undefined && { timestampMs }) }
+}
