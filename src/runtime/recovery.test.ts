@@ -9,6 +9,7 @@ import { string, StreamsBuilder, topic } from '#topology'
 import { Recovery } from './recovery.ts'
 import { DEFAULT_LIMITS, machineOf } from './streams-options.ts'
 import { DEFAULT_TASK_OPTIONS } from './task-options.ts'
+import { gate } from './test-helpers/faulty-log.ts'
 import { appendRounds, countingCluster, expectCounted } from './test-helpers/counting.ts'
 import type { TestCluster, TestProcess } from './test-helpers/test-cluster.ts'
 
@@ -92,6 +93,34 @@ describe('recovery', () => {
     const process = cluster.start()
     await process.ended
     expect(process.error).toMatchObject({ code: 'OFFSETS_LOST', taskId: '0_0' })
+  })
+
+  test('a task whose first commit another owner makes meanwhile is not one whose offsets were lost', async () => {
+    const cluster = await countingCluster()
+    const slow = cluster.start({ instanceId: 'slow' })
+    let hasAsked = false
+    const answered = gate()
+    const ask = slow.log.committedOffsets.bind(slow.log)
+    slow.log.committedOffsets = async (groupId, inputs) => {
+      const committed = await ask(groupId, inputs)
+      hasAsked = true
+      await answered.opened
+      return committed
+    }
+    await cluster.until(() => hasAsked, 'it asks')
+    const heard = gate()
+    void slow.log.expel(heard.opened)
+    const other = cluster.start({ instanceId: 'other' })
+    await appendRounds(cluster, 2)
+    await cluster.caughtUp()
+    answered.open()
+    await cluster.pass(100)
+    heard.open()
+    await cluster.until(() => slow.tasks.length + other.tasks.length === 4, 'both have their tasks')
+    expect([slow.error, other.error]).toEqual([undefined, undefined])
+    await appendRounds(cluster, 1)
+    await cluster.caughtUp()
+    await expectCounted(cluster, 3)
   })
 
   test('stops with OFFSETS_LOST where an input no longer reaches back to what was committed (R22)', async () => {

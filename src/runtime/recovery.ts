@@ -123,7 +123,12 @@ export class Recovery {
     try {
       const isWhole = await this.#restore(opened)
       if (!isWhole || this.isStopped) return await this.#giveUp()
-      if (committed.size === 0 && !this.#setup.appendsFirst) this.#refuseState(opened)
+      if (committed.size === 0 && this.#hasState(opened)) {
+        // Another owner may have committed for the first time since: what it wrote has been restored here.
+        if ((await log.committedOffsets(groupId, this.#inputs)).size === 0) throw this.#lost(opened)
+        await this.#giveUp()
+        return await this.#attempt()
+      }
       const task = await this.#build(opened)
       if (this.isStopped) {
         await task.close()
@@ -203,21 +208,25 @@ export class Recovery {
   }
 
   /** R22: state without a committed offset. An aborted first commit leaves nothing that a committed reader sees. */
-  #refuseState({ stores, goals }: OpenedTask): void {
-    for (const { spec, store, changelog } of stores.values()) {
-      if (changelog === undefined || changelog.isInput) continue
-      const isFilled = store.header() !== undefined || this.#restored > 0
-      if (isFilled && goals.length > 0) {
-        throw this.#lost(`store ${spec.name} has state and no input was ever committed`)
-      }
-    }
+  #hasState(opened: OpenedTask): boolean {
+    return !this.#setup.appendsFirst && this.#filled(opened) !== undefined
   }
 
-  #lost(what: string): TaskError {
+  #filled({ stores, goals }: OpenedTask): OpenStore | undefined {
+    if (goals.length === 0) return undefined
+    return [...stores.values()].find(({ store, changelog }) => {
+      if (changelog === undefined || changelog.isInput) return false
+      return store.header() !== undefined || this.#restored > 0
+    })
+  }
+
+  #lost(opened: OpenedTask): TaskError {
     const { applicationId, taskId } = this.identity
+    const name = this.#filled(opened)?.spec.name
     return new TaskError(
       'OFFSETS_LOST',
-      `task ${taskId}: ${what}. Reset ${applicationId}, or restore its offsets`,
+      `task ${taskId}: store ${name} has state and no input was ever committed. ` +
+        `Reset ${applicationId}, or restore its offsets`,
       { taskId },
     )
   }
