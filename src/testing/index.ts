@@ -2,12 +2,12 @@
 export { FAULTS, type FaultName, type FaultRates } from './simulation/fault-plan.ts'
 export { simulate, type SimulationReport } from './simulation/simulate.ts'
 export {
-  inputTo,
-  type ExpandedOptions,
-  type InputDraw,
-  type SimulatedInput,
-  type SimulationOptions,
-} from './simulation/simulation-options.ts'
+  type Reference,
+  type ReferenceTask,
+  type TakenRecord,
+} from './simulation/checks/reference.ts'
+export { inputTo, type InputDraw, type SimulatedInput } from './simulation/simulated-input.ts'
+export { type ExpandedOptions, type SimulationOptions } from './simulation/simulation-options.ts'
 export { type Violation } from './simulation/violations.ts'
 export {
   TestInputTopic,

@@ -5,7 +5,7 @@
  */
 import type { FaultName } from './fault-plan.ts'
 import type { SimulatedMember } from './simulated-member.ts'
-import type { InputDraw, SimulatedInput } from './simulation-options.ts'
+import type { InputDraw, SimulatedInput } from './simulated-input.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { World } from './world.ts'
 
@@ -36,6 +36,7 @@ const COMMIT_STEPS: Readonly<Record<string, number>> = {
   'runtime:after-apply': 0.1,
 }
 const PAUSE_CHANCE = 0.02
+const QUESTION_CHANCE = 0.03
 
 export class Chaos {
   readonly #world: World
@@ -67,6 +68,7 @@ export class Chaos {
     while (scheduler.steps < endAt) {
       if (!(await scheduler.step())) break
       this.#lookAtFailures()
+      if (this.#random.chance(QUESTION_CHANCE)) this.#ask()
       if (scheduler.steps < this.#nextFaultAt) continue
       this.#nextFaultAt = scheduler.steps + this.#gap()
       await this.#fault()
@@ -81,6 +83,11 @@ export class Chaos {
       process.crash()
       this.#world.violations.add('worker', `${process.name} has ended: ${String(failure.error)}`)
     }
+  }
+
+  #ask(): void {
+    const member = this.#random.pick(this.#world.living)
+    if (member !== undefined && !member.process.isPaused) this.#world.queries.ask(member)
   }
 
   #gap(): number {

@@ -28,7 +28,7 @@ export class Network {
   /** Rejects with a retriable LOG_UNAVAILABLE when no answer came in time. */
   call<T>(from: SimulatedProcess, label: string, answer: () => T | Promise<T>): Promise<T> {
     if (from.isGone) return NEVER
-    const fate = this.#faults.fateOf(label, from)
+    const fate = this.#faults.fateOf(label)
     return new Promise((resolve, reject) => {
       let isOver = false
       const reply = (settle: () => void): void => {

@@ -47,6 +47,7 @@ export async function simulate(
     options: expanded,
     random,
     taskOptions: taskOptionsOf(options.taskOptions),
+    reference: options.reference,
     trace: options.trace,
   })
   await new Chaos(world, options.input).run()

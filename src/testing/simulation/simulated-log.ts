@@ -14,6 +14,7 @@ import {
   type LogReader,
   type LogShare,
   type LogWriter,
+  type OffsetsOptions,
   type TopicDescription,
   type TopicPartition,
   type TopicSpec,
@@ -101,8 +102,12 @@ export class SimulatedLog implements Log {
   committedOffsets(
     groupId: string,
     partitions: readonly TopicPartition[],
+    { requireStable = true }: OffsetsOptions = {},
   ): Promise<ReadonlyMap<string, CommittedOffset>> {
-    return this.#call('committed offsets', () => this.#broker.committedOffsets(groupId, partitions))
+    return this.#call('committed offsets', () => {
+      if (!requireStable) return this.#broker.groups.committedOffsets(groupId, partitions)
+      return this.#broker.committedOffsets(groupId, partitions)
+    })
   }
 
   describeGroups(groupIds?: readonly string[]): Promise<readonly GroupDescription[]> {

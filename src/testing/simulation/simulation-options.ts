@@ -4,26 +4,10 @@
  * Invariant: everything that a run depends on is in the expanded options and the seed; they are printed with what was found.
  */
 import type { Guarantee, StreamsLimits, TaskOptions } from '#runtime'
-import type { WritableTopic } from '#topology'
+import type { Reference } from './checks/reference.ts'
 import { drawFaults, FAULTS, type FaultName, type FaultRates } from './fault-plan.ts'
 import type { SeededRandom } from './seeded-random.ts'
-
-/** A record for an input topic, as bytes. */
-export interface SimulatedInput {
-  readonly topic: string
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
-  /** The simulation's wall clock unless told. */
-  readonly timestampMs?: number
-}
-
-/** What a generator of inputs may go by. */
-export interface InputDraw {
-  readonly random: SeededRandom
-  /** Counted from 0. */
-  readonly index: number
-  readonly nowMs: number
-}
+import type { InputDraw, SimulatedInput } from './simulated-input.ts'
 
 export interface SimulationOptions {
   readonly seed: number
@@ -42,6 +26,8 @@ export interface SimulationOptions {
   readonly log?: 'one-step' | 'transactional'
   readonly guarantee?: Guarantee
   readonly taskOptions?: Partial<TaskOptions>
+  /** A second opinion on what is written; the other checks need none. */
+  readonly reference?: Reference
   /** Told each step, for people. */
   readonly trace?: (line: string) => void
 }
@@ -92,15 +78,4 @@ export function expandOptions(options: SimulationOptions, random: SeededRandom):
     },
     faults: drawFaults(random, options.faults ?? FAULTS),
   }
-}
-
-/** A record as a topic declares it, for `input`. */
-export function inputTo<K, V>(
-  topic: WritableTopic<K, V>,
-  key: K | null,
-  value: V | null,
-  timestampMs?: number,
-): SimulatedInput {
-  const encoded = topic.encode(key, value)
-  return { topic: topic.name, ...encoded, ...(timestampMs !== undefined && { timestampMs }) }
 }

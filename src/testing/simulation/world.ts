@@ -10,6 +10,8 @@ import type { Happening } from '#system'
 import type { Topology } from '#topology'
 import { Broker } from './broker.ts'
 import { OutputCheck } from './checks/output-check.ts'
+import { QueryCheck } from './checks/query-check.ts'
+import type { Reference } from './checks/reference.ts'
 import { StoreCheck } from './checks/store-check.ts'
 import { TaskReplay } from './checks/task-replay.ts'
 import { FaultPlan } from './fault-plan.ts'
@@ -20,7 +22,8 @@ import { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedLog } from './simulated-log.ts'
 import { SimulatedMember } from './simulated-member.ts'
 import { SimulatedProcess } from './simulated-process.ts'
-import type { ExpandedOptions, SimulatedInput } from './simulation-options.ts'
+import type { SimulatedInput } from './simulated-input.ts'
+import type { ExpandedOptions } from './simulation-options.ts'
 import { Violations } from './violations.ts'
 
 /** 14 November 2023. */
@@ -31,6 +34,7 @@ export interface WorldSetup {
   readonly options: ExpandedOptions
   readonly random: SeededRandom
   readonly taskOptions: TaskOptions
+  readonly reference: Reference | undefined
   readonly trace: ((line: string) => void) | undefined
 }
 
@@ -43,7 +47,9 @@ export class World {
   readonly violations: Violations
   readonly broker: Broker
   readonly stores: StoreCheck
+  readonly queries: QueryCheck
   readonly members: SimulatedMember[] = []
+  readonly #reference: Reference | undefined
   readonly #network: Network
   readonly #taskOptions: TaskOptions
   readonly #disks = new Map<string, SimulatedDisk>()
@@ -68,6 +74,8 @@ export class World {
       random.fork('outside'),
       START_MS,
     )
+    this.#reference = setup.reference
+    this.queries = new QueryCheck(this.violations, this.faults, random.fork('queries'))
     this.stores = new StoreCheck(topology, () => this.broker, this.violations)
     this.broker = new Broker({
       scheduler: this.scheduler,
@@ -165,7 +173,13 @@ export class World {
     const log = new SimulatedLog(this.broker, network, this.#outside, calm)
     this.#topics = await this.until(prepareTopics(log, topology, specs))
     if (options.guarantee === 'at-least-once' && options.log === 'transactional') return
-    this.outputs = new OutputCheck(topology, this.violations, await this.#replays())
+    this.outputs = new OutputCheck(
+      topology,
+      this.violations,
+      this.queries,
+      this.counts,
+      await this.#replays(),
+    )
   }
 
   async #replays(): Promise<readonly TaskReplay[]> {
@@ -175,6 +189,7 @@ export class World {
       const tasks = taskCountOf(topology, subTopology, counts)
       for (let partition = 0; partition < tasks; partition += 1) {
         const options = this.#taskOptions
+        const reference = this.#reference?.({ subTopology: subTopology.number, partition })
         replays.push(
           await TaskReplay.of({
             broker,
@@ -183,6 +198,7 @@ export class World {
             partition,
             partitionCounts: counts,
             options,
+            reference,
           }),
         )
       }

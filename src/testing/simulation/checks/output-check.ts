@@ -7,10 +7,12 @@
 import { partitionKey, type OffsetCommit } from '#log'
 import { deadLetterTopicOf, journalTopicOf, lateTopicOf } from '#runtime'
 import { asBuffer } from '#system'
-import type { Topology } from '#topology'
+import { topicNameOnLog, type Topology } from '#topology'
 import type { Decided } from '../broker.ts'
 import type { Violations } from '../violations.ts'
-import { recordsOf, textOf, type PlainRecord } from './records.ts'
+import type { SimulatedInput } from '../simulated-input.ts'
+import type { QueryCheck } from './query-check.ts'
+import { bytesOf, recordsOf, shown, textOf, type PlainRecord } from './records.ts'
 import type { TaskReplay } from './task-replay.ts'
 
 type ByPlace = Map<string, PlainRecord[]>
@@ -20,11 +22,21 @@ export class OutputCheck {
   readonly #violations: Violations
   /** By input partition. */
   readonly #replays: ReadonlyMap<string, TaskReplay>
+  readonly #queries: QueryCheck
+  readonly #partitionCounts: ReadonlyMap<string, number>
   readonly #committed = new Map<string, number>()
 
-  constructor(topology: Topology, violations: Violations, replays: readonly TaskReplay[]) {
+  constructor(
+    topology: Topology,
+    violations: Violations,
+    queries: QueryCheck,
+    partitionCounts: ReadonlyMap<string, number>,
+    replays: readonly TaskReplay[],
+  ) {
     this.#topology = topology
     this.#violations = violations
+    this.#queries = queries
+    this.#partitionCounts = partitionCounts
     this.#replays = new Map(
       replays.flatMap((replay) => replay.inputs.map((input) => [partitionKey(input), replay])),
     )
@@ -38,6 +50,8 @@ export class OutputCheck {
     if (!this.#goesOn(offsets)) return
     const written = byPlace(appends.map(({ append }) => append))
     const expected: ByPlace = new Map()
+    const wanted: SimulatedInput[] = []
+    const known = new Set<string>()
     for (const [replay, own] of this.#byTask(offsets)) {
       const journal = this.#journalOf(replay, written)
       try {
@@ -46,6 +60,13 @@ export class OutputCheck {
           expected.set(place, [...(expected.get(place) ?? []), ...records])
         }
         this.#compareMetadata(replay.taskId, own, replayed.offsets)
+        this.#queries.committed(replay.taskId, own, replayed.stores)
+        if (replayed.expected !== undefined) {
+          wanted.push(...replayed.expected)
+          for (const { topic } of replay.subTopology.sinks) {
+            if (typeof topic === 'string') known.add(topicNameOnLog(this.#topology, topic))
+          }
+        }
       } catch (error) {
         this.#violations.add(
           'outputs',
@@ -56,6 +77,36 @@ export class OutputCheck {
     }
     for (const place of new Set([...written.keys(), ...expected.keys()])) {
       this.#compare(place, written.get(place) ?? [], expected.get(place) ?? [])
+    }
+    for (const topic of known) this.#compareWithReference(topic, written, wanted)
+  }
+
+  /** Key by key, since a key's records are in order wherever they lie. */
+  #compareWithReference(topic: string, written: ByPlace, wanted: readonly SimulatedInput[]): void {
+    const found = new Map<string | null, string[]>()
+    const expected = new Map<string | null, string[]>()
+    const partitions = this.#partitionCounts.get(topic) ?? 0
+    for (let partition = 0; partition < partitions; partition += 1) {
+      for (const { key, value } of written.get(`${topic}-${partition}`) ?? []) {
+        pushTo(found, key, shown(value))
+      }
+    }
+    for (const record of wanted) {
+      if (record.topic !== topic) continue
+      const { key, value } = record
+      pushTo(
+        expected,
+        key && asBuffer(key).latin1Slice(),
+        shown(value && asBuffer(value).latin1Slice()),
+      )
+    }
+    for (const key of new Set([...found.keys(), ...expected.keys()])) {
+      const [is, must] = [found.get(key)?.join(', '), expected.get(key)?.join(', ')]
+      if (is === must) continue
+      this.#violations.add(
+        'reference',
+        `${topic} got ${is} for ${shown(key)}, the reference says ${must}`,
+      )
     }
   }
 
@@ -91,9 +142,7 @@ export class OutputCheck {
     const [number, partition] = taskId.split('_').map(Number)
     const topic = journalTopicOf(this.#topology.applicationId, number ?? 0)
     const value = written.get(`${topic}-${partition}`)?.[0]?.value
-    return value === undefined || value === null
-      ? undefined
-      : asBuffer(Uint8Array.from(value, (one) => one.charCodeAt(0)))
+    return value === undefined || value === null ? undefined : bytesOf(value)
   }
 
   #compareMetadata(
@@ -155,4 +204,10 @@ function byPlace(
 function lastOfEachKey(records: readonly PlainRecord[]): readonly string[] {
   const last = new Map(records.map((record) => [record.key, textOf(record)]))
   return [...last.values()].sort()
+}
+
+function pushTo(lists: Map<string | null, string[]>, key: string | null, text: string): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [text])
+  else list.push(text)
 }

@@ -40,6 +40,12 @@ export function recordsOf({ topic, partition, bytes }: Omit<Append, 'count'>): P
 const LENGTH_AT = 8
 const LENGTH_OVERHEAD = 12
 
+export function bytesOf(text: string): Uint8Array {
+  const bytes = asBuffer(new Uint8Array(text.length))
+  bytes.latin1Write(text)
+  return bytes
+}
+
 /** One text a record, for comparing and for people. */
 export function textOf({ key, value, timestampMs, headers }: PlainRecord): string {
   const parts = headers.map(

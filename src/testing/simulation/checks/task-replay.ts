@@ -15,10 +15,11 @@ import {
 import { decodeJournal, Task, type TaskOptions } from '#runtime'
 import type { StateStore } from '#state'
 import { MemoryBackend } from '#state/memory'
-import { asBuffer } from '#system'
 import type { SubTopology, Topology } from '#topology'
 import type { Broker } from '../broker.ts'
-import { recordsOf, type PlainRecord } from './records.ts'
+import { bytesOf, recordsOf, type PlainRecord } from './records.ts'
+import type { ReferenceTask, TakenRecord } from './reference.ts'
+import type { SimulatedInput } from '../simulated-input.ts'
 
 export interface ReplaySetup {
   readonly broker: Broker
@@ -27,20 +28,29 @@ export interface ReplaySetup {
   readonly partition: number
   readonly partitionCounts: ReadonlyMap<string, number>
   readonly options: TaskOptions
+  readonly reference: ReferenceTask | undefined
 }
 
 /** What the task would have committed. */
 export interface Replayed {
   readonly appends: readonly Append[]
   readonly offsets: readonly OffsetCommit[]
+  readonly stores: readonly SealedStore[]
+  /** What it must have written by the reference, if there is one. */
+  readonly expected: readonly SimulatedInput[] | undefined
 }
+
+type SealedStore = NonNullable<ReturnType<Task['seal']>>['stores'][number]
 
 export class TaskReplay {
   readonly taskId: string
+  readonly subTopology: SubTopology
   readonly inputs: readonly TopicPartition[]
   readonly #broker: Broker
   readonly #task: Task
+  readonly #reference: ReferenceTask | undefined
   readonly #positions = new Map<string, number>()
+  #expected: SimulatedInput[] = []
   /** Where the commit ends, by input. */
   #target: ReadonlyMap<string, number> = new Map()
 
@@ -52,7 +62,9 @@ export class TaskReplay {
     const { topology, subTopology, partition, partitionCounts, options, broker } = setup
     const { applicationId } = topology
     this.taskId = `${subTopology.number}_${partition}`
+    this.subTopology = subTopology
     this.#broker = broker
+    this.#reference = setup.reference
     this.#task = new Task({
       identity: { applicationId, topology, subTopology, partition, taskId: this.taskId },
       stores,
@@ -93,10 +105,12 @@ export class TaskReplay {
     }
     for (const input of this.inputs.keys()) this.#run(input, Number.POSITIVE_INFINITY)
     const sealed = this.#task.seal(this.#progressOf)
-    if (sealed === undefined) return { appends: [], offsets: [] }
+    const expected = this.#reference === undefined ? undefined : this.#expected
+    this.#expected = []
+    if (sealed === undefined) return { appends: [], offsets: [], stores: [], expected }
     for (const { store, changes } of sealed.stores) void store.apply(changes, HEADER)
     this.#task.release()
-    return sealed
+    return { ...sealed, expected }
   }
 
   /** So many records of an input, or all below its target. */
@@ -112,6 +126,8 @@ export class TaskReplay {
       this.#positions.set(key, record.offset + 1)
       this.#isRejecting = this.#rejected.has(`${index} ${record.offset}`)
       this.#task.process(1, this.#caughtUp)
+      if (this.#reference === undefined) continue
+      this.#expected.push(...this.#reference.take(takenOf(input.topic, record)))
     }
   }
 
@@ -164,13 +180,17 @@ const HEADER = {
 function batchOf(input: TopicPartition, record: PlainRecord): Parameters<Task['add']>[0] {
   const writer = new RecordBatchWriter()
   const { key, value, timestampMs, headers, offset } = record
-  writer.add(timestampMs, bytesOf(key), bytesOf(value), headers)
+  writer.add(timestampMs, nullable(key), nullable(value), headers)
   const bytes = writer.finish()
   stampOffsets(bytes, { baseOffset: offset, leaderEpoch: 0 })
   const { topic, partition } = input
   return { topic, partition, bytes, baseOffset: offset, nextOffset: offset + 1 }
 }
 
-function bytesOf(text: string | null): Uint8Array | null {
-  return text === null ? null : asBuffer(Uint8Array.from(text, (one) => one.charCodeAt(0)))
+function takenOf(topic: string, { key, value, timestampMs }: PlainRecord): TakenRecord {
+  return { topic, key: nullable(key), value: nullable(value), timestampMs }
+}
+
+function nullable(text: string | null): Uint8Array | null {
+  return text === null ? null : bytesOf(text)
 }
