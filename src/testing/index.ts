@@ -1,5 +1,8 @@
 /** For tests of topologies, and of anything that waits for time. Needs no test runner. */
 export { FAULTS, type FaultName, type FaultRates } from './simulation/fault-plan.ts'
+export { keptLine, readKeptSeeds, type KeptSeed } from './simulation/kept-seed.ts'
+export { shrinkSimulation, type Shrunk } from './simulation/shrink.ts'
+export { CONSEQUENCES, SimulationTally } from './simulation/simulation-tally.ts'
 export { simulate, type SimulationReport } from './simulation/simulate.ts'
 export {
   type Reference,

@@ -52,6 +52,7 @@ export interface BrokerSetup {
   readonly isOneStep: boolean
   readonly transactionTimeoutMs: number
   readonly onCommitted: (decided: Decided) => void
+  readonly count: (what: string) => void
 }
 
 export class Broker {
@@ -114,7 +115,8 @@ export class Broker {
     writer.epoch += 1
     const { epoch, transaction } = writer
     if (transaction?.state === 'open') this.#decide(transaction, 'aborted')
-    while (transaction?.isDone === false) await this.changed()
+    const isOver = (): boolean => transaction?.isDone !== false
+    while (!isOver()) await this.changed()
     return epoch
   }
 
@@ -139,7 +141,7 @@ export class Broker {
     const transaction = await this.#transactionOf(transactionalId, epoch)
     const { groupId, offsets } = sealed
     if (groupId === undefined) return
-    this.groups.assertMayCommit({ ...sealed, groupId })
+    this.#assertMayCommit({ ...sealed, groupId })
     transaction.groupId = groupId
     transaction.offsets = [...transaction.offsets, ...offsets]
     transaction.holdsOffsets = true
@@ -162,7 +164,7 @@ export class Broker {
   commitWhole(transactionalId: string, epoch: number, sealed: SealedCommit): readonly Appended[] {
     this.#writerOf(transactionalId, epoch)
     const { groupId, offsets, appends } = sealed
-    if (groupId !== undefined) this.groups.assertMayCommit({ ...sealed, groupId })
+    if (groupId !== undefined) this.#assertMayCommit({ ...sealed, groupId })
     const appended = appends.map((append) =>
       this.partition(append).append(splitBatches(append, BATCH_BYTES_MAX), undefined),
     )
@@ -190,6 +192,15 @@ export class Broker {
     return [...this.#writers.values()].some(({ transaction }) => transaction?.isDone === false)
   }
 
+  #assertMayCommit(sealed: SealedCommit & { readonly groupId: string }): void {
+    try {
+      this.groups.assertMayCommit(sealed)
+    } catch (error) {
+      this.#setup.count('member refused')
+      throw error
+    }
+  }
+
   #isPending(groupId: string, asked: ReadonlySet<string>): boolean {
     for (const { transaction } of this.#writers.values()) {
       if (transaction?.holdsOffsets !== true || transaction.groupId !== groupId) continue
@@ -215,6 +226,7 @@ export class Broker {
     writer.transaction = begun
     scheduler.after(transactionTimeoutMs, undefined, 'transaction timeout', () => {
       if (begun.state !== 'open') return
+      this.#setup.count('transaction timeout')
       // Whoever has it still open is fenced, as Kafka does it.
       writer.epoch += 1
       this.#decide(begun, 'aborted')
@@ -225,6 +237,7 @@ export class Broker {
   #writerOf(transactionalId: string, epoch: number): Writer {
     const writer = this.#writers.get(transactionalId)
     if (writer !== undefined && writer.epoch === epoch) return writer
+    this.#setup.count('writer refused')
     throw new LogError('LOG_FENCED', `a newer writer of ${transactionalId} has taken over`)
   }
 

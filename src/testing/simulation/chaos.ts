@@ -37,6 +37,8 @@ const COMMIT_STEPS: Readonly<Record<string, number>> = {
 }
 const PAUSE_CHANCE = 0.02
 const QUESTION_CHANCE = 0.03
+const DISORDER_MS_MAX = 2_000
+const IDLE_MS_MAX = 3_000
 
 export class Chaos {
   readonly #world: World
@@ -45,6 +47,8 @@ export class Chaos {
   readonly #instances: readonly string[]
   #nextFaultAt: number = 0
   #inputsGiven: number = 0
+  #idlePartition: number = -1
+  #idleUntilMs: number = 0
 
   constructor(
     world: World,
@@ -109,14 +113,29 @@ export class Chaos {
     const index = this.#inputsGiven
     this.#inputsGiven += 1
     const given = this.#input({ random: this.#random, index, nowMs: world.nowMs })
-    for (const record of Array.isArray(given)
-      ? (given as SimulatedInput[])
-      : [given as SimulatedInput]) {
-      let { timestampMs = world.nowMs } = record
-      if (world.faults.happens('disorder')) timestampMs -= this.#random.below(5_000)
-      world.append({ ...record, timestampMs })
-      if (world.faults.happens('duplicate-input')) world.append({ ...record, timestampMs })
-    }
+    const records = Array.isArray(given) ? (given as readonly SimulatedInput[]) : [given]
+    for (const record of records as readonly SimulatedInput[]) this.#appendOne(record)
+  }
+
+  #appendOne(record: SimulatedInput): void {
+    const { faults, nowMs } = this.#world
+    let { timestampMs = nowMs } = record
+    if (faults.happens('disorder')) timestampMs -= this.#random.below(DISORDER_MS_MAX)
+    const partition = this.#world.partitionOf(record)
+    if (this.#isIdle(partition)) return
+    this.#world.append({ ...record, timestampMs }, partition)
+    if (!faults.happens('duplicate-input')) return
+    this.#world.append({ ...record, timestampMs }, partition)
+  }
+
+  /** Nothing comes to one partition for a while. */
+  #isIdle(partition: number): boolean {
+    const { faults, nowMs } = this.#world
+    if (nowMs < this.#idleUntilMs) return partition === this.#idlePartition
+    if (!faults.happens('idle-partition')) return false
+    this.#idlePartition = partition
+    this.#idleUntilMs = nowMs + this.#random.below(IDLE_MS_MAX)
+    return true
   }
 
   async #fault(): Promise<void> {

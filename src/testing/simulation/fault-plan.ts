@@ -67,7 +67,7 @@ const RATES: Readonly<Record<FaultName, number>> = {
   'clock-jump': 1,
   'duplicate-input': 0.1,
   disorder: 0.3,
-  'idle-partition': 0.3,
+  'idle-partition': 0.05,
 }
 
 /** The swarm: each fault is on in about half of all runs, and then rare, usual or frequent. */

@@ -11,6 +11,8 @@ import type { SeededRandom } from './seeded-random.ts'
 import { NEVER, type SimulatedProcess } from './simulated-process.ts'
 
 const LATENCY_MS_MAX = 1.5
+/** Requests after which everything counts. */
+const COMMITS: ReadonlySet<string> = new Set(['end', 'commit'])
 const LATE_MS_MAX = 3_000
 
 export class Network {
@@ -43,6 +45,7 @@ export class Network {
         try {
           const value = await answer()
           if (fate === 'answered') reply(() => resolve(value))
+          else if (COMMITS.has(label)) this.#faults.count('committed though unknown')
         } catch (error) {
           if (fate === 'answered') reply(() => reject(error))
         }

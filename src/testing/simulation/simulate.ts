@@ -10,11 +10,11 @@
  *
  * Invariant: the same topology, options and seed give the same run, and the trace hash says that they did.
  */
+import { DEFAULT_TASK_OPTIONS } from '#runtime'
 import type { Topology } from '#topology'
 import { Chaos } from './chaos.ts'
 import { heal } from './healing.ts'
 import { SeededRandom } from './seeded-random.ts'
-import { taskOptionsOf } from './simulated-member.ts'
 import {
   expandOptions,
   type ExpandedOptions,
@@ -46,13 +46,18 @@ export async function simulate(
     topology,
     options: expanded,
     random,
-    taskOptions: taskOptionsOf(options.taskOptions),
+    taskOptions: {
+      ...DEFAULT_TASK_OPTIONS,
+      cacheBytesMax: expanded.cacheBytesMax,
+      ...options.taskOptions,
+    },
     reference: options.reference,
     trace: options.trace,
   })
   await new Chaos(world, options.input).run()
   await heal(world)
   await world.stores.all()
+  await world.outputs?.replay(random.fork('replay'))
   const { scheduler, violations, faults } = world
   return {
     seed: options.seed,

@@ -3,7 +3,7 @@
  *
  * Invariant: an error that ends it while nobody asked it to end is kept, for the checks.
  */
-import { DEFAULT_TASK_OPTIONS, type TaskOptions } from '#runtime'
+import type { TaskOptions } from '#runtime'
 import { DEFAULT_LIMITS, machineOf, TaskWorker, type LogTopics } from '#runtime/parts'
 import type { Happening } from '#system'
 import type { Topology } from '#topology'
@@ -90,8 +90,4 @@ export class SimulatedMember {
     this.process.crash()
     await this.disk.letGo()
   }
-}
-
-export function taskOptionsOf(given: Partial<TaskOptions> = {}): TaskOptions {
-  return { ...DEFAULT_TASK_OPTIONS, ...given }
 }

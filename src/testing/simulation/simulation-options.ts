@@ -48,19 +48,28 @@ export interface ExpandedOptions {
   /** Mean number of steps from one fault to the next. */
   readonly faultEverySteps: number
   readonly limits: Partial<StreamsLimits>
+  /** Of each store. */
+  readonly cacheBytesMax: number
   readonly faults: FaultRates
 }
 
+/** Everything is drawn, told or not: what is told moves nothing else. */
 export function expandOptions(options: SimulationOptions, random: SeededRandom): ExpandedOptions {
   const sessionTimeoutMs = random.pick([300, 600, 1_500]) ?? 600
+  const members = random.between(1, 3)
+  const partitions = random.pick([1, 1, 2, 3, 4]) ?? 1
+  const inputs = random.between(10, 40)
+  const steps = random.between(300, 1_200)
+  const log = random.chance(0.75) ? 'transactional' : 'one-step'
+  const guarantee = random.chance(0.9) ? 'exactly-once' : 'at-least-once'
   return {
     seed: options.seed,
-    members: options.members ?? random.between(1, 3),
-    partitions: options.partitions ?? random.pick([1, 1, 2, 3, 4]) ?? 1,
-    inputs: options.inputs ?? random.between(10, 40),
-    steps: options.steps ?? random.between(300, 1_200),
-    log: options.log ?? (random.chance(0.75) ? 'transactional' : 'one-step'),
-    guarantee: options.guarantee ?? (random.chance(0.9) ? 'exactly-once' : 'at-least-once'),
+    members: options.members ?? members,
+    partitions: options.partitions ?? partitions,
+    inputs: options.inputs ?? inputs,
+    steps: options.steps ?? steps,
+    log: options.log ?? log,
+    guarantee: options.guarantee ?? guarantee,
     standbys: random.chance(0.25) ? 1 : 0,
     commitIntervalMs: random.pick([1, 5, 30, 200]) ?? 30,
     transactionTimeoutMs: random.pick([400, 1_500, 4_000]) ?? 1_500,
@@ -72,10 +81,10 @@ export function expandOptions(options: SimulationOptions, random: SeededRandom):
       fetchBytesMax: random.pick([1, 300, 100_000]) ?? 300,
       stepRecordsMax: random.pick([1, 3, 500]) ?? 3,
       sliceMs: random.pick([0, 10]) ?? 10,
-      cacheBytesMax: random.pick([0, 200, 1_000_000]) ?? 0,
       restoreBatchRows: random.pick([1, 5, 1_000]) ?? 5,
       backoffMsMax: 200,
     },
+    cacheBytesMax: random.pick([0, 200, 1_000_000]) ?? 0,
     faults: drawFaults(random, options.faults ?? FAULTS),
   }
 }

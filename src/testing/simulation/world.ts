@@ -17,7 +17,7 @@ import { TaskReplay } from './checks/task-replay.ts'
 import { FaultPlan } from './fault-plan.ts'
 import { Network } from './network.ts'
 import { Scheduler } from './scheduler.ts'
-import { SeededRandom } from './seeded-random.ts'
+import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedLog } from './simulated-log.ts'
 import { SimulatedMember } from './simulated-member.ts'
@@ -75,7 +75,7 @@ export class World {
       START_MS,
     )
     this.#reference = setup.reference
-    this.queries = new QueryCheck(this.violations, this.faults, random.fork('queries'))
+    this.queries = new QueryCheck(topology, this.violations, this.faults, random.fork('queries'))
     this.stores = new StoreCheck(topology, () => this.broker, this.violations)
     this.broker = new Broker({
       scheduler: this.scheduler,
@@ -83,6 +83,7 @@ export class World {
       clock: this.#outside.clock,
       isOneStep: options.log === 'one-step',
       transactionTimeoutMs: options.transactionTimeoutMs,
+      count: (what) => this.faults.count(what),
       onCommitted: (decided) => {
         this.stores.committed(decided)
         this.outputs?.committed(decided)
@@ -137,26 +138,24 @@ export class World {
     return made
   }
 
-  append(
-    { topic, key, value, timestampMs = this.nowMs }: SimulatedInput,
-    partition?: number,
-  ): void {
+  /** As producers choose it. */
+  partitionOf({ topic, key }: SimulatedInput): number {
     const partitions = this.counts.get(topic) ?? 1
-    const byKey = key === null ? this.random.below(partitions) : partitionFor(key, partitions)
+    return key === null ? this.random.below(partitions) : partitionFor(key, partitions)
+  }
+
+  append({ topic, key, value, timestampMs = this.nowMs }: SimulatedInput, partition: number): void {
     const writer = new RecordBatchWriter()
     writer.add(timestampMs, key, value, [])
-    const bytes = writer.finish()
-    this.broker.append({ topic, partition: partition ?? byKey, bytes, count: 1 })
+    this.broker.append({ topic, partition, bytes: writer.finish(), count: 1 })
   }
 
   /** Until it has settled: what a setup needs. */
   async until<T>(promise: Promise<T>): Promise<T> {
-    let isOver = false
-    const over = (): void => {
-      isOver = true
-    }
+    const settled = new Set<string>()
+    const over = (): void => void settled.add('over')
     promise.then(over, over)
-    while (!isOver && (await this.scheduler.step()));
+    while (settled.size === 0 && (await this.scheduler.step()));
     return promise
   }
 
@@ -173,13 +172,7 @@ export class World {
     const log = new SimulatedLog(this.broker, network, this.#outside, calm)
     this.#topics = await this.until(prepareTopics(log, topology, specs))
     if (options.guarantee === 'at-least-once' && options.log === 'transactional') return
-    this.outputs = new OutputCheck(
-      topology,
-      this.violations,
-      this.queries,
-      this.counts,
-      await this.#replays(),
-    )
+    this.outputs = new OutputCheck(topology, this.violations, this.queries, await this.#replays())
   }
 
   async #replays(): Promise<readonly TaskReplay[]> {

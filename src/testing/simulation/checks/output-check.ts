@@ -4,18 +4,23 @@
  *
  * Invariant: looked at in the step in which a commit counts; a committed offset never goes back.
  */
-import { partitionKey, type OffsetCommit } from '#log'
-import { deadLetterTopicOf, journalTopicOf, lateTopicOf } from '#runtime'
-import { asBuffer } from '#system'
-import { topicNameOnLog, type Topology } from '#topology'
+import { partitionKey, type Append, type OffsetCommit } from '#log'
+import { changelogTopicOf, deadLetterTopicOf, journalTopicOf, lateTopicOf } from '#runtime'
+import { decodeMetadata } from '#runtime/parts'
+import type { SubTopology, Topology } from '#topology'
 import type { Decided } from '../broker.ts'
-import type { Violations } from '../violations.ts'
+import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedInput } from '../simulated-input.ts'
+import type { Violations } from '../violations.ts'
 import type { QueryCheck } from './query-check.ts'
-import { bytesOf, recordsOf, shown, textOf, type PlainRecord } from './records.ts'
-import type { TaskReplay } from './task-replay.ts'
+import { bytesOf, recordsOf, textOf, type PlainRecord } from './records.ts'
+import { compareWithReference } from './reference-check.ts'
+import type { Replayed, TaskReplay } from './task-replay.ts'
 
 type ByPlace = Map<string, PlainRecord[]>
+
+/** When, by a wall clock, a silence began: no two runs agree on it, and nothing that is written depends on it. */
+const HEARD = '!heard'
 
 export class OutputCheck {
   readonly #topology: Topology
@@ -23,91 +28,98 @@ export class OutputCheck {
   /** By input partition. */
   readonly #replays: ReadonlyMap<string, TaskReplay>
   readonly #queries: QueryCheck
-  readonly #partitionCounts: ReadonlyMap<string, number>
+  /** Changelogs of stores that let go of rows by themselves. */
+  readonly #expiring: readonly string[]
   readonly #committed = new Map<string, number>()
+  /** What each task wrote when it was run again, commit by commit as the application. */
+  readonly #written = new Map<TaskReplay, Append[]>()
 
   constructor(
     topology: Topology,
     violations: Violations,
     queries: QueryCheck,
-    partitionCounts: ReadonlyMap<string, number>,
     replays: readonly TaskReplay[],
   ) {
     this.#topology = topology
     this.#violations = violations
     this.#queries = queries
-    this.#partitionCounts = partitionCounts
+    const stores = topology.subTopologies.flatMap((sub) => sub.stores)
+    this.#expiring = stores
+      .filter(({ kind }) => kind === 'window' || kind === 'dedupe')
+      .map((spec) => `${changelogTopicOf(topology, spec)}-`)
     this.#replays = new Map(
       replays.flatMap((replay) => replay.inputs.map((input) => [partitionKey(input), replay])),
     )
   }
 
-  committedOffset(place: string): number {
-    return this.#committed.get(place) ?? 0
-  }
-
   committed({ appends, offsets }: Decided): void {
     if (!this.#goesOn(offsets)) return
     const written = byPlace(appends.map(({ append }) => append))
-    const expected: ByPlace = new Map()
-    const wanted: SimulatedInput[] = []
+    const again: Append[] = []
+    const expected: SimulatedInput[] = []
     const known = new Set<string>()
+    let isWhole = true
     for (const [replay, own] of this.#byTask(offsets)) {
-      const journal = this.#journalOf(replay, written)
-      try {
-        const replayed = replay.advance(own, journal)
-        for (const [place, records] of byPlace(replayed.appends)) {
-          expected.set(place, [...(expected.get(place) ?? []), ...records])
-        }
-        this.#compareMetadata(replay.taskId, own, replayed.offsets)
-        this.#queries.committed(replay.taskId, own, replayed.stores)
-        if (replayed.expected !== undefined) {
-          wanted.push(...replayed.expected)
-          for (const { topic } of replay.subTopology.sinks) {
-            if (typeof topic === 'string') known.add(topicNameOnLog(this.#topology, topic))
-          }
-        }
-      } catch (error) {
-        this.#violations.add(
-          'outputs',
-          `task ${replay.taskId} cannot be run again: ${String(error)}`,
-        )
-        return
+      const advanced = this.#advance(replay, own, written)
+      if (advanced === undefined) return
+      if (advanced.replayed === undefined) isWhole = false
+      else {
+        again.push(...advanced.replayed.appends)
+        this.#writtenBy(replay).push(...advanced.replayed.appends)
       }
+      if (advanced.expected === undefined) continue
+      expected.push(...advanced.expected)
+      for (const topic of this.#sinksOf(replay.subTopology)) known.add(topic)
     }
-    for (const place of new Set([...written.keys(), ...expected.keys()])) {
-      this.#compare(place, written.get(place) ?? [], expected.get(place) ?? [])
+    if (isWhole) this.#compareAll(written, byPlace(again))
+    for (const topic of known) {
+      const records = appends.flatMap(({ append }) =>
+        append.topic === topic ? recordsOf(append) : [],
+      )
+      compareWithReference(topic, records, expected, this.#violations)
     }
-    for (const topic of known) this.#compareWithReference(topic, written, wanted)
   }
 
-  /** Key by key, since a key's records are in order wherever they lie. */
-  #compareWithReference(topic: string, written: ByPlace, wanted: readonly SimulatedInput[]): void {
-    const found = new Map<string | null, string[]>()
-    const expected = new Map<string | null, string[]>()
-    const partitions = this.#partitionCounts.get(topic) ?? 0
-    for (let partition = 0; partition < partitions; partition += 1) {
-      for (const { key, value } of written.get(`${topic}-${partition}`) ?? []) {
-        pushTo(found, key, shown(value))
-      }
+  /** Each task once more, in other batches and commits: the same outputs. */
+  async replay(random: SeededRandom): Promise<void> {
+    for (const replay of new Set(this.#replays.values())) {
+      const again = await replay.again(random)
+      if (again === undefined) continue
+      const [once, twice] = [outputsOf(this.#writtenBy(replay)), outputsOf(again)]
+      this.#compareAll(once, twice)
     }
-    for (const record of wanted) {
-      if (record.topic !== topic) continue
-      const { key, value } = record
-      pushTo(
-        expected,
-        key && asBuffer(key).latin1Slice(),
-        shown(value && asBuffer(value).latin1Slice()),
-      )
+  }
+
+  #writtenBy(replay: TaskReplay): Append[] {
+    const known = this.#written.get(replay)
+    if (known !== undefined) return known
+    const made: Append[] = []
+    this.#written.set(replay, made)
+    return made
+  }
+
+  #advance(
+    replay: TaskReplay,
+    own: readonly OffsetCommit[],
+    written: ByPlace,
+  ): ReturnType<TaskReplay['advance']> | undefined {
+    try {
+      const advanced = replay.advance(own, this.#journalOf(replay, written))
+      this.#remember(replay.taskId, own, advanced.replayed)
+      return advanced
+    } catch (error) {
+      this.#violations.add('outputs', `task ${replay.taskId} cannot be run again: ${String(error)}`)
+      return undefined
     }
-    for (const key of new Set([...found.keys(), ...expected.keys()])) {
-      const [is, must] = [found.get(key)?.join(', '), expected.get(key)?.join(', ')]
-      if (is === must) continue
-      this.#violations.add(
-        'reference',
-        `${topic} got ${is} for ${shown(key)}, the reference says ${must}`,
-      )
+  }
+
+  #remember(taskId: string, own: readonly OffsetCommit[], replayed: Replayed | undefined): void {
+    if (replayed === undefined) {
+      this.#queries.forget(taskId)
+      return
     }
+    this.#compareTimes(taskId, own, replayed.offsets)
+    this.#queries.committed(taskId, own, replayed.stores)
   }
 
   #goesOn(offsets: readonly OffsetCommit[]): boolean {
@@ -145,7 +157,13 @@ export class OutputCheck {
     return value === undefined || value === null ? undefined : bytesOf(value)
   }
 
-  #compareMetadata(
+  #sinksOf({ sinks }: SubTopology): readonly string[] {
+    return sinks.flatMap(({ topic, internal }) =>
+      typeof topic === 'string' && !internal ? [topic] : [],
+    )
+  }
+
+  #compareTimes(
     taskId: string,
     own: readonly OffsetCommit[],
     replayed: readonly OffsetCommit[],
@@ -153,27 +171,37 @@ export class OutputCheck {
     for (const { metadata, offset, ...place } of own) {
       const again = replayed.find((one) => partitionKey(one) === partitionKey(place))
       if (again === undefined || again.metadata === metadata) continue
-      this.#violations.add(
-        'stream time',
-        `task ${taskId} saved ${metadata} at ${partitionKey(place)} ${offset}, run again it saves ${again.metadata}`,
-      )
+      const [saved, wanted] = [timesOf(metadata), timesOf(again.metadata)]
+      if (saved === wanted) continue
+      const where = `${partitionKey(place)} ${offset}`
+      const what = `task ${taskId} saved ${saved} at ${where}; run again: ${wanted}`
+      this.#violations.add('stream time', what)
     }
   }
 
-  #compare(place: string, written: readonly PlainRecord[], expected: readonly PlainRecord[]): void {
-    const isLast = place.includes('-changelog-')
-    const found = isLast ? lastOfEachKey(written) : written.map((one) => this.#textOf(place, one))
-    const wanted = isLast
-      ? lastOfEachKey(expected)
-      : expected.map((one) => this.#textOf(place, one))
-    const at = Array.from({ length: Math.max(found.length, wanted.length) }).findIndex(
-      (_, n) => found[n] !== wanted[n],
-    )
-    if (at < 0) return
-    this.#violations.add(
-      isLast ? 'changelog' : 'outputs',
-      `${place}, record ${at} of a commit: ${found[at] ?? 'nothing'}; run again: ${wanted[at] ?? 'nothing'}`,
-    )
+  #compareAll(written: ByPlace, again: ByPlace): void {
+    for (const place of new Set([...written.keys(), ...again.keys()])) {
+      this.#compare(place, written.get(place) ?? [], again.get(place) ?? [])
+    }
+  }
+
+  #compare(place: string, written: readonly PlainRecord[], again: readonly PlainRecord[]): void {
+    const isChangelog = place.includes('-changelog-')
+    const expires = this.#expiring.some((changelog) => place.startsWith(changelog))
+    const textsOf = (records: readonly PlainRecord[]): readonly string[] => {
+      if (!isChangelog) return records.map((one) => this.#textOf(place, one))
+      // When rows are let go depends on when they were written or restored.
+      return lastOfEachKey(expires ? records.filter(({ value }) => value !== null) : records)
+    }
+    const found = textsOf(written)
+    const wanted = textsOf(again)
+    for (let at = 0; at < Math.max(found.length, wanted.length); at += 1) {
+      if (found[at] === wanted[at]) continue
+      const [is, must] = [found[at] ?? 'nothing', wanted[at] ?? 'nothing']
+      const what = `${place}, record ${at} of a commit: ${is}; run again: ${must}`
+      this.#violations.add(isChangelog ? 'changelog' : 'outputs', what)
+      return
+    }
   }
 
   /** A dead letter says where it happened and how, which is not promised to be equal. */
@@ -186,28 +214,39 @@ export class OutputCheck {
   }
 }
 
-function byPlace(
-  appends: readonly {
-    readonly topic: string
-    readonly partition: number
-    readonly bytes: Uint8Array
-  }[],
-): ByPlace {
+/** Neither what depends on commits, nor what says where they were. */
+function outputsOf(appends: readonly Append[]): ByPlace {
+  const outputs = byPlace(appends)
+  for (const place of outputs.keys()) {
+    if (place.includes('-changelog-') || place.includes('-journal-')) outputs.delete(place)
+  }
+  return outputs
+}
+
+function byPlace(appends: readonly Omit<Append, 'count'>[]): ByPlace {
   const places: ByPlace = new Map()
   for (const append of appends) {
     const place = partitionKey(append)
-    places.set(place, [...(places.get(place) ?? []), ...recordsOf(append)])
+    const records = places.get(place)
+    if (records === undefined) places.set(place, recordsOf(append))
+    else records.push(...recordsOf(append))
   }
   return places
 }
 
+/** A delete has no time of its own. */
 function lastOfEachKey(records: readonly PlainRecord[]): readonly string[] {
-  const last = new Map(records.map((record) => [record.key, textOf(record)]))
+  const last = new Map<string | null, string>()
+  for (const record of records) {
+    last.set(record.key, textOf(record.value === null ? { ...record, timestampMs: 0 } : record))
+  }
   return [...last.values()].sort()
 }
 
-function pushTo(lists: Map<string | null, string[]>, key: string | null, text: string): void {
-  const list = lists.get(key)
-  if (list === undefined) lists.set(key, [text])
-  else list.push(text)
+function timesOf(metadata: string): string {
+  const { partitionTimeMs, times } = decodeMetadata(metadata)
+  const named = [...times]
+    .filter(([name]) => name !== HEARD)
+    .map(([name, time]) => `${name}=${time}`)
+  return [partitionTimeMs, ...named].join(' ')
 }

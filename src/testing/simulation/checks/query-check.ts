@@ -9,6 +9,7 @@ import { TaskError, type Task } from '#runtime'
 import { answerQuestion, type StoreQuestion, type StoreReply } from '#runtime/parts'
 import { StateError } from '#state'
 import { asBuffer } from '#system'
+import type { Topology } from '#topology'
 import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedMember } from '../simulated-member.ts'
 import type { FaultPlan } from '../fault-plan.ts'
@@ -37,7 +38,13 @@ export class QueryCheck {
   readonly #random: SeededRandom
   readonly #tasks = new Map<string, TaskHistory>()
 
-  constructor(violations: Violations, faults: FaultPlan, random: SeededRandom) {
+  /** Stores whose rows are keys and values, whenever they were committed. */
+  readonly #asked: ReadonlySet<string>
+
+  constructor(topology: Topology, violations: Violations, faults: FaultPlan, random: SeededRandom) {
+    const stores = topology.subTopologies.flatMap((sub) => sub.stores)
+    const asked = stores.filter(({ kind }) => kind === 'key-value' || kind === 'window')
+    this.#asked = new Set(asked.map(({ name }) => name))
     this.#violations = violations
     this.#faults = faults
     this.#random = random
@@ -50,6 +57,7 @@ export class QueryCheck {
     const commit = history.commits.length
     history.commits.push(new Map(offsets.map((one) => [partitionKey(one), one.offset])))
     for (const { storeName, changes } of stores) {
+      if (!this.#asked.has(storeName)) continue
       const rows = history.stores.get(storeName) ?? new Map<string, Version[]>()
       history.stores.set(storeName, rows)
       for (const { key, value } of changes) {
@@ -59,6 +67,11 @@ export class QueryCheck {
         versions.push({ commit, value: value === null ? null : asBuffer(value).latin1Slice() })
       }
     }
+  }
+
+  /** It is not known any more what is right. */
+  forget(taskId: string): void {
+    this.#tasks.delete(taskId)
   }
 
   /** Asks a member something that it may or may not be able to answer. */

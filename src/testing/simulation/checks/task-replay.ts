@@ -2,7 +2,7 @@
  * One task, run again from what was recorded: the same code, on nothing but the inputs in the order that the journal says, never
  * crashed, moved or restored. What it writes up to a committed offset is what the application must have written.
  *
- * Invariant: it is at the committed offsets, always.
+ * Invariant: it is at the committed offsets, always; what it cannot follow it stops to say anything about.
  */
 import {
   RecordBatchWriter,
@@ -12,14 +12,20 @@ import {
   type OffsetCommit,
   type TopicPartition,
 } from '#log'
-import { decodeJournal, Task, type TaskOptions } from '#runtime'
+import { Task, type TaskOptions } from '#runtime'
 import type { StateStore } from '#state'
 import { MemoryBackend } from '#state/memory'
 import type { SubTopology, Topology } from '#topology'
 import type { Broker } from '../broker.ts'
-import { bytesOf, recordsOf, type PlainRecord } from './records.ts'
-import type { ReferenceTask, TakenRecord } from './reference.ts'
+import type { SeededRandom } from '../seeded-random.ts'
 import type { SimulatedInput } from '../simulated-input.ts'
+import { bytesOf, type PlainRecord } from './records.ts'
+import type { ReferenceTask } from './reference.ts'
+import { TaskSteps, type TaskStep } from './task-steps.ts'
+
+/** Records at a time, and how often they are committed, when it is run a second time. */
+const BATCH_MAX = 12
+const COMMIT_CHANCE = 0.2
 
 export interface ReplaySetup {
   readonly broker: Broker
@@ -36,34 +42,39 @@ export interface Replayed {
   readonly appends: readonly Append[]
   readonly offsets: readonly OffsetCommit[]
   readonly stores: readonly SealedStore[]
+}
+
+export interface Advanced {
+  /** Undefined where it can no longer be followed. */
+  readonly replayed: Replayed | undefined
   /** What it must have written by the reference, if there is one. */
   readonly expected: readonly SimulatedInput[] | undefined
 }
 
 type SealedStore = NonNullable<ReturnType<Task['seal']>>['stores'][number]
+type Progress = ReturnType<Parameters<Task['process']>[1]>
 
 export class TaskReplay {
   readonly taskId: string
   readonly subTopology: SubTopology
   readonly inputs: readonly TopicPartition[]
-  readonly #broker: Broker
-  readonly #task: Task
   readonly #reference: ReferenceTask | undefined
-  readonly #positions = new Map<string, number>()
-  #expected: SimulatedInput[] = []
+  readonly #task: Task
+  readonly #steps: TaskSteps
+  readonly #taken = new Map<string, number>()
   /** Where the commit ends, by input. */
   #target: ReadonlyMap<string, number> = new Map()
-
-  /** The clock that a verdict of R14 has read is not there: the journal says what it was. */
-  #rejected: ReadonlySet<string> = new Set()
+  readonly #setup: ReplaySetup
+  readonly #followed: TaskStep[] = []
   #isRejecting: boolean = false
+  #isLost: boolean = false
 
   private constructor(setup: ReplaySetup, stores: ReadonlyMap<string, StateStore>) {
     const { topology, subTopology, partition, partitionCounts, options, broker } = setup
     const { applicationId } = topology
     this.taskId = `${subTopology.number}_${partition}`
+    this.#setup = setup
     this.subTopology = subTopology
-    this.#broker = broker
     this.#reference = setup.reference
     this.#task = new Task({
       identity: { applicationId, topology, subTopology, partition, taskId: this.taskId },
@@ -73,6 +84,7 @@ export class TaskReplay {
       wallClockMs: () => (this.#isRejecting ? 0 : Number.MAX_SAFE_INTEGER),
     })
     this.inputs = this.#task.inputs
+    this.#steps = new TaskSteps(broker, this.taskId, this.inputs)
   }
 
   static async of(setup: ReplaySetup): Promise<TaskReplay> {
@@ -92,77 +104,100 @@ export class TaskReplay {
   }
 
   /** On to these offsets; a journal record of the same commit says how. */
-  advance(offsets: readonly OffsetCommit[], journal: Uint8Array | undefined): Replayed {
+  advance(offsets: readonly OffsetCommit[], journal: Uint8Array | undefined): Advanced {
     this.#target = new Map(offsets.map((offset) => [partitionKey(offset), offset.offset]))
-    const entries = journal === undefined ? [] : decodeJournal(journal, this.taskId).entries
-    this.#rejected = new Set(
-      entries.flatMap((entry) =>
-        entry.kind === 'reject' ? [`${entry.input} ${entry.offset}`] : [],
-      ),
-    )
-    for (const entry of entries) {
-      if (entry.kind === 'run') this.#run(entry.input, entry.records)
+    const expected: SimulatedInput[] = []
+    for (const step of this.#steps.next(offsets, journal)) {
+      if (!this.#isLost) this.#follow(step)
+      this.#followed.push(step)
+      expected.push(...this.#refer(step))
     }
-    for (const input of this.inputs.keys()) this.#run(input, Number.POSITIVE_INFINITY)
-    const sealed = this.#task.seal(this.#progressOf)
-    const expected = this.#reference === undefined ? undefined : this.#expected
-    this.#expected = []
-    if (sealed === undefined) return { appends: [], offsets: [], stores: [], expected }
+    return {
+      replayed: this.#isLost ? undefined : this.#commit(),
+      expected: this.#reference === undefined ? undefined : expected,
+    }
+  }
+
+  /**
+   * The same steps again, from the beginning, in other batches and with other commits: all appends, in order. Undefined where it
+   * could not be followed.
+   */
+  async again(random: SeededRandom): Promise<readonly Append[] | undefined> {
+    if (this.#isLost) return undefined
+    const other = await TaskReplay.of({ ...this.#setup, reference: undefined })
+    const appends: Append[] = []
+    for (let at = 0; at < this.#followed.length;) {
+      const batch = this.#followed.slice(at, at + random.between(1, BATCH_MAX))
+      at += other.#followTogether(batch)
+      if (random.chance(COMMIT_CHANCE)) appends.push(...other.#commitTaken())
+    }
+    return [...appends, ...other.#commitTaken()]
+  }
+
+  /** As many of the first as lie in one input, added at once; how many. */
+  #followTogether(steps: readonly TaskStep[]): number {
+    const [first] = steps
+    if (first?.kind !== 'record' || first.isRejected) {
+      if (first !== undefined) this.#follow(first)
+      return 1
+    }
+    let count = 0
+    for (const step of steps) {
+      if (step.kind !== 'record' || step.isRejected || step.input !== first.input) break
+      this.#task.add(batchOf(step.input, step.record))
+      this.#taken.set(partitionKey(step.input), step.record.offset + 1)
+      count += 1
+    }
+    this.#isRejecting = false
+    this.#task.process(count, this.#atTaken)
+    return count
+  }
+
+  #commitTaken(): readonly Append[] {
+    this.#target = this.#taken
+    return this.#commit().appends
+  }
+
+  #commit(): Replayed {
+    const sealed = this.#task.seal(this.#atTarget)
+    if (sealed === undefined) return { appends: [], offsets: [], stores: [] }
     for (const { store, changes } of sealed.stores) void store.apply(changes, HEADER)
     this.#task.release()
-    return { ...sealed, expected }
+    return sealed
   }
 
-  /** So many records of an input, or all below its target. */
-  #run(index: number, recordsMax: number): void {
-    const input = this.inputs[index]
-    if (input === undefined) return
-    const key = partitionKey(input)
-    const from = this.#positions.get(key) ?? 0
-    const target = this.#target.get(key) ?? from
-    const taken = this.#recorded(input, from, target, recordsMax)
-    for (const record of taken) {
-      this.#task.add(batchOf(input, record))
-      this.#positions.set(key, record.offset + 1)
-      this.#isRejecting = this.#rejected.has(`${index} ${record.offset}`)
-      this.#task.process(1, this.#caughtUp)
-      if (this.#reference === undefined) continue
-      this.#expected.push(...this.#reference.take(takenOf(input.topic, record)))
+  #follow(step: TaskStep): void {
+    if (step.kind !== 'record') {
+      this.#isLost = true
+      return
     }
+    const { input, record, isRejected } = step
+    this.#task.add(batchOf(input, record))
+    this.#taken.set(partitionKey(input), record.offset + 1)
+    this.#isRejecting = isRejected
+    this.#task.process(1, this.#atTaken)
   }
 
-  /** What counts, of what lies between two offsets. */
-  #recorded(
-    input: TopicPartition,
-    from: number,
-    target: number,
-    recordsMax: number,
-  ): readonly PlainRecord[] {
-    const partition = this.#broker.partition(input)
-    const records: PlainRecord[] = []
-    for (let at = partition.indexFrom(from); records.length < recordsMax; at += 1) {
-      const entry = partition.entries[at]
-      if (entry === undefined || entry.baseOffset >= target) break
-      if (entry.bytes === undefined || entry.transaction?.isCommitted === false) continue
-      const { topic } = input
-      for (const record of recordsOf({ topic, partition: input.partition, bytes: entry.bytes })) {
-        const isWanted = record.offset >= from && record.offset < target
-        if (isWanted && records.length < recordsMax) records.push(record)
-      }
-    }
-    return records
+  #refer(step: TaskStep): readonly SimulatedInput[] {
+    if (step.kind === 'tick') return this.#reference?.tick?.(step.timeMs) ?? []
+    if (step.kind !== 'record' || step.isRejected) return []
+    const { key, value, timestampMs } = step.record
+    const { topic } = step.input
+    return (
+      this.#reference?.take({ topic, key: nullable(key), value: nullable(value), timestampMs }) ??
+      []
+    )
   }
 
   /** All there is has been handed in. */
-  readonly #caughtUp = (input: TopicPartition): ReturnType<Parameters<Task['process']>[1]> => {
-    const position = this.#positions.get(partitionKey(input)) ?? 0
-    return { position, highWatermark: position, fetchedAtMs: 0 }
-  }
+  readonly #atTaken = (input: TopicPartition): Progress => at(this.#taken.get(partitionKey(input)))
 
-  readonly #progressOf = (input: TopicPartition): ReturnType<Parameters<Task['process']>[1]> => {
-    const position = this.#target.get(partitionKey(input)) ?? 0
-    return { position, highWatermark: position, fetchedAtMs: 0 }
-  }
+  readonly #atTarget = (input: TopicPartition): Progress =>
+    at(this.#target.get(partitionKey(input)))
+}
+
+function at(position: number = 0): Progress {
+  return { position, highWatermark: position, fetchedAtMs: 0 }
 }
 
 /** Nobody asks this store where it is. */
@@ -185,10 +220,6 @@ function batchOf(input: TopicPartition, record: PlainRecord): Parameters<Task['a
   stampOffsets(bytes, { baseOffset: offset, leaderEpoch: 0 })
   const { topic, partition } = input
   return { topic, partition, bytes, baseOffset: offset, nextOffset: offset + 1 }
-}
-
-function takenOf(topic: string, { key, value, timestampMs }: PlainRecord): TakenRecord {
-  return { topic, key: nullable(key), value: nullable(value), timestampMs }
 }
 
 function nullable(text: string | null): Uint8Array | null {
