@@ -27,7 +27,7 @@ const BATCH_BYTES_MAX = 1_048_588
 /** A marker on its way: mostly soon, at times long after the next has come elsewhere. */
 const MARKER_MS_MAX = 8
 const LATE_MARKER_MS_MAX = 400
-const LATE_MARKER_CHANCE = 0.08
+const LATE_MARKER_CHANCE = 0.15
 
 export interface BrokerTopic extends TopicDescription {
   readonly kept: readonly BrokerPartition[]

@@ -28,14 +28,16 @@ const TO_FOLDERS: readonly FaultName[] = [
 ]
 /** Steps of a commit, by how often a process stands still there: between seal and end it does most harm. */
 const COMMIT_STEPS: Readonly<Record<string, number>> = {
+  'runtime:after-seal': 0.2,
   sealed: 0.3,
   appended: 0.3,
   offsets: 0.3,
-  ended: 0.3,
+  ended: 0.4,
   'runtime:between-applies': 0.1,
   'runtime:after-apply': 0.1,
 }
-const PAUSE_CHANCE = 0.02
+const PAUSE_CHANCE = 0.06
+const CRASH_CHANCE = 0.004
 const QUESTION_CHANCE = 0.03
 const DISORDER_MS_MAX = 2_000
 const IDLE_MS_MAX = 3_000
@@ -64,7 +66,7 @@ export class Chaos {
     const { scheduler, options } = this.#world
     this.#start(this.#instances[0] ?? 'i0')
     for (const instanceId of this.#instances.slice(1)) {
-      if (this.#random.chance(0.5)) this.#start(instanceId)
+      if (this.#random.chance(0.75)) this.#start(instanceId)
     }
     this.#giveInput()
     const endAt = scheduler.steps + options.steps
@@ -104,7 +106,9 @@ export class Chaos {
     if (faults.isHealed || this.#inputsGiven >= options.inputs) return
     const burst = this.#random.chance(0.3) ? this.#random.between(1, 6) : 1
     for (let left = burst; left > 0 && this.#inputsGiven < options.inputs; left -= 1) this.#append()
-    const waitMs = this.#random.chance(0.1) ? this.#random.below(2_000) : this.#random.below(60)
+    const waitMs = this.#random.chance(0.1)
+      ? this.#random.below(2_000)
+      : this.#random.below(options.inputGapMs)
     scheduler.after(waitMs, undefined, 'input', () => this.#giveInput())
   }
 
@@ -191,17 +195,22 @@ export class Chaos {
     member.process.onStep = (step) => this.#atStep(member, step)
   }
 
-  /** A process has come to a step of its commit. */
-  #atStep({ process }: SimulatedMember, step: string): void {
+  /** A process has come to a step of its own: it may stand still there, or end. */
+  #atStep(member: SimulatedMember, step: string): void {
     const { faults, scheduler } = this.#world
-    const weight = COMMIT_STEPS[step]
-    const rate = faults.rates['pause-in-commit']
-    if (weight === undefined || rate === undefined || faults.isHealed || process.isPaused) return
-    if (!this.#random.chance(weight * rate * PAUSE_CHANCE)) return
-    faults.count('pause-in-commit')
-    faults.count(`pause at ${step}`)
-    scheduler.note(`pause at ${step}`, process)
-    process.pause(this.#pauseMs())
+    const { process } = member
+    if (faults.isHealed || process.isPaused || process.isGone) return
+    const { crash = 0, 'pause-in-commit': pause = 0 } = faults.rates
+    if (this.#random.chance(crash * CRASH_CHANCE)) {
+      faults.count(`crash at ${step}`)
+      scheduler.note(`crash at ${step}`, process)
+      void member.crash()
+    } else if (this.#random.chance((COMMIT_STEPS[step] ?? 0) * pause * PAUSE_CHANCE)) {
+      faults.count('pause-in-commit')
+      faults.count(`pause at ${step}`)
+      scheduler.note(`pause at ${step}`, process)
+      process.pause(this.#pauseMs())
+    }
   }
 
   /** Short, or longer than its session. */

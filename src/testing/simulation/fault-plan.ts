@@ -70,11 +70,14 @@ const RATES: Readonly<Record<FaultName, number>> = {
   'idle-partition': 0.05,
 }
 
+/** What finds most is on more often. */
+const ON: FaultRates = { 'pause-in-commit': 0.75, join: 0.75 }
+
 /** The swarm: each fault is on in about half of all runs, and then rare, usual or frequent. */
 export function drawFaults(random: SeededRandom, allowed: readonly FaultName[]): FaultRates {
   const rates: Partial<Record<FaultName, number>> = {}
   for (const name of FAULTS) {
-    const isOn = random.chance(0.5)
+    const isOn = random.chance(ON[name] ?? 0.5)
     const factor = random.pick([0.3, 1, 1, 2.5]) ?? 1
     if (isOn && allowed.includes(name)) rates[name] = RATES[name] * factor
   }

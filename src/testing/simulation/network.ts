@@ -30,6 +30,8 @@ export class Network {
   /** Rejects with a retriable LOG_UNAVAILABLE when no answer came in time. */
   call<T>(from: SimulatedProcess, label: string, answer: () => T | Promise<T>): Promise<T> {
     if (from.isGone) return NEVER
+    // It stands still since a moment ago: what it was about to send leaves it afterwards.
+    if (from.isPaused) return from.soon('send').then(() => this.call(from, label, answer))
     const fate = this.#faults.fateOf(label)
     return new Promise((resolve, reject) => {
       let isOver = false

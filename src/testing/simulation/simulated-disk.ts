@@ -184,6 +184,9 @@ export class SimulatedDisk {
     header: StoreHeader,
   ): Promise<void> {
     if (process.isGone) return NEVER
+    if (process.isPaused) {
+      return process.soon('write').then(() => this.apply(file, process, changes, header))
+    }
     const faults = this.#faults
     const fails = faults.happens('store-failed')
     const failsLate = !fails && faults.happens('store-failed-late')

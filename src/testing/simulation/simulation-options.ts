@@ -45,6 +45,8 @@ export interface ExpandedOptions {
   readonly commitIntervalMs: number
   readonly transactionTimeoutMs: number
   readonly replyTimeoutMs: number
+  /** Between two bursts of inputs, at most. */
+  readonly inputGapMs: number
   /** Mean number of steps from one fault to the next. */
   readonly faultEverySteps: number
   readonly limits: Partial<StreamsLimits>
@@ -53,15 +55,23 @@ export interface ExpandedOptions {
   readonly faults: FaultRates
 }
 
+/** A commit that can be caught half-way has most to get wrong. */
+const MODES = [
+  ['transactional', 'exactly-once'],
+  ['transactional', 'exactly-once'],
+  ['transactional', 'exactly-once'],
+  ['transactional', 'at-least-once'],
+  ['one-step', 'exactly-once'],
+] as const
+
 /** Everything is drawn, told or not: what is told moves nothing else. */
 export function expandOptions(options: SimulationOptions, random: SeededRandom): ExpandedOptions {
   const sessionTimeoutMs = random.pick([300, 600, 1_500]) ?? 600
-  const members = random.between(1, 3)
+  const members = random.pick([1, 2, 2, 3]) ?? 2
   const partitions = random.pick([1, 1, 2, 3, 4]) ?? 1
   const inputs = random.between(10, 40)
   const steps = random.between(300, 1_200)
-  const log = random.chance(0.75) ? 'transactional' : 'one-step'
-  const guarantee = random.chance(0.9) ? 'exactly-once' : 'at-least-once'
+  const [log, guarantee] = random.pick(MODES) ?? MODES[0]
   return {
     seed: options.seed,
     members: options.members ?? members,
@@ -74,6 +84,7 @@ export function expandOptions(options: SimulationOptions, random: SeededRandom):
     commitIntervalMs: random.pick([1, 5, 30, 200]) ?? 30,
     transactionTimeoutMs: random.pick([400, 1_500, 4_000]) ?? 1_500,
     replyTimeoutMs: random.pick([20, 80, 250]) ?? 80,
+    inputGapMs: Math.ceil(sessionTimeoutMs * (random.pick([0.05, 0.2, 0.6]) ?? 0.2)),
     faultEverySteps: random.pick([15, 40, 80]) ?? 40,
     limits: {
       sessionTimeoutMs,

@@ -256,5 +256,24 @@ export function simulatedBy(seed: number): SimulatedTopology {
   return found
 }
 
+/** Steps at which a process must have ended, and stood still, over a few thousand seeds. */
+const STEPS = [
+  'runtime:after-seal',
+  'sealed',
+  'appended',
+  'offsets',
+  'ended',
+  'runtime:between-applies',
+  'runtime:after-apply',
+]
+
 /** Over a few thousand seeds of all of them. */
-export const MUST_HAPPEN: readonly string[] = [...FAULTS, ...CONSEQUENCES, 'dead-letter']
+export const MUST_HAPPEN: readonly string[] = [
+  ...FAULTS,
+  ...CONSEQUENCES,
+  ...STEPS.flatMap((step) => [`crash at ${step}`, `pause at ${step}`]),
+  ...['processing', 'before-release', 'restore', 'window-close'].map(
+    (step) => `crash at runtime:${step}`,
+  ),
+  'dead-letter',
+]

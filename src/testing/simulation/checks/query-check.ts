@@ -17,6 +17,8 @@ import type { Violations } from '../violations.ts'
 import { bytesOf, shown } from './records.ts'
 
 const WAIT_MS = 300
+/** What is shorter in a window store is a note of its own. */
+const WINDOW_SUFFIX_BYTES = 12
 
 type Sealed = NonNullable<ReturnType<Task['seal']>>
 
@@ -38,13 +40,15 @@ export class QueryCheck {
   readonly #random: SeededRandom
   readonly #tasks = new Map<string, TaskHistory>()
 
-  /** Stores whose rows are keys and values, whenever they were committed. */
-  readonly #asked: ReadonlySet<string>
+  /** Stores whose rows are keys and values, whenever they were committed, and how long a key is at least. */
+  readonly #asked: ReadonlyMap<string, number>
 
   constructor(topology: Topology, violations: Violations, faults: FaultPlan, random: SeededRandom) {
     const stores = topology.subTopologies.flatMap((sub) => sub.stores)
     const asked = stores.filter(({ kind }) => kind === 'key-value' || kind === 'window')
-    this.#asked = new Set(asked.map(({ name }) => name))
+    this.#asked = new Map(
+      asked.map(({ name, kind }) => [name, kind === 'window' ? WINDOW_SUFFIX_BYTES : 0]),
+    )
     this.#violations = violations
     this.#faults = faults
     this.#random = random
@@ -57,10 +61,12 @@ export class QueryCheck {
     const commit = history.commits.length
     history.commits.push(new Map(offsets.map((one) => [partitionKey(one), one.offset])))
     for (const { storeName, changes } of stores) {
-      if (!this.#asked.has(storeName)) continue
+      const keyBytesMin = this.#asked.get(storeName)
+      if (keyBytesMin === undefined) continue
       const rows = history.stores.get(storeName) ?? new Map<string, Version[]>()
       history.stores.set(storeName, rows)
       for (const { key, value } of changes) {
+        if (key.length < keyBytesMin) continue
         const text = asBuffer(key).latin1Slice()
         const versions = rows.get(text) ?? []
         rows.set(text, versions)

@@ -67,6 +67,8 @@ export class StoreCheck implements StoreWatcher {
   async all(): Promise<void> {
     for (const [file, fold] of this.#folds) {
       if (file.open === undefined) continue
+      // One that was put back to an older state may have been opened and found fit.
+      this.#foldTo(file, fold, file.open.header()?.changelogs[0]?.position ?? 0)
       const keys = new Set(fold.rows.keys())
       for await (const rows of file.open.scan()) {
         for (const { key } of rows) keys.add(textOfKey(key))
