@@ -5,6 +5,7 @@
  */
 import type { FaultName } from './fault-plan.ts'
 import type { SimulatedMember } from './simulated-member.ts'
+import type { SimulatedProcess } from './simulated-process.ts'
 import type { InputDraw, SimulatedInput } from './simulated-input.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { World } from './world.ts'
@@ -29,6 +30,7 @@ const TO_FOLDERS: readonly FaultName[] = [
 /** Steps of a commit, by how often a process stands still there: between seal and end it does most harm. */
 const COMMIT_STEPS: Readonly<Record<string, number>> = {
   'runtime:after-seal': 0.2,
+  append: 0.4,
   sealed: 0.3,
   appended: 0.3,
   offsets: 0.3,
@@ -36,7 +38,9 @@ const COMMIT_STEPS: Readonly<Record<string, number>> = {
   'runtime:between-applies': 0.1,
   'runtime:after-apply': 0.1,
 }
-const PAUSE_CHANCE = 0.06
+const PAUSE_CHANCE = 0.03
+const STUTTER_MS_MAX = 4
+const BUSY_MS_MAX = 40
 const CRASH_CHANCE = 0.004
 const QUESTION_CHANCE = 0.03
 const DISORDER_MS_MAX = 2_000
@@ -104,12 +108,18 @@ export class Chaos {
   #giveInput(): void {
     const { scheduler, options, faults } = this.#world
     if (faults.isHealed || this.#inputsGiven >= options.inputs) return
-    const burst = this.#random.chance(0.3) ? this.#random.between(1, 6) : 1
-    for (let left = burst; left > 0 && this.#inputsGiven < options.inputs; left -= 1) this.#append()
+    this.#burst(this.#random.chance(0.3) ? this.#random.between(1, 6) : 1)
     const waitMs = this.#random.chance(0.1)
       ? this.#random.below(2_000)
       : this.#random.below(options.inputGapMs)
     scheduler.after(waitMs, undefined, 'input', () => this.#giveInput())
+  }
+
+  #burst(records: number): void {
+    const { options, faults } = this.#world
+    if (faults.isHealed) return
+    const left = Math.min(records, options.inputs - this.#inputsGiven)
+    for (let count = 0; count < left; count += 1) this.#append()
   }
 
   #append(): void {
@@ -158,7 +168,7 @@ export class Chaos {
     this.#world.scheduler.note(name, member.process)
     if (name === 'crash') await this.#crash(member, false)
     else if (name === 'power-loss') await this.#crash(member, true)
-    else if (name === 'pause') member.process.pause(this.#pauseMs())
+    else if (name === 'pause') this.#pause(member.process)
     else if (name === 'leave') member.worker.stop(true)
     else if (name === 'stop') member.worker.stop(false)
     else if (name === 'clock-skew') member.process.skewMs += this.#random.between(-2_000, 2_000)
@@ -197,9 +207,10 @@ export class Chaos {
 
   /** A process has come to a step of its own: it may stand still there, or end. */
   #atStep(member: SimulatedMember, step: string): void {
-    const { faults, scheduler } = this.#world
+    const { faults, scheduler, options } = this.#world
     const { process } = member
     if (faults.isHealed || process.isPaused || process.isGone) return
+    if (options.isDuel && this.#world.living.some((other) => other.process.isPaused)) return
     const { crash = 0, 'pause-in-commit': pause = 0 } = faults.rates
     if (this.#random.chance(crash * CRASH_CHANCE)) {
       faults.count(`crash at ${step}`)
@@ -209,8 +220,22 @@ export class Chaos {
       faults.count('pause-in-commit')
       faults.count(`pause at ${step}`)
       scheduler.note(`pause at ${step}`, process)
-      process.pause(this.#pauseMs())
+      this.#pause(process)
     }
+  }
+
+  /** Some wake up for just long enough to send what they were about to. */
+  #pause(process: SimulatedProcess): void {
+    const { scheduler } = this.#world
+    const forMs = this.#pauseMs()
+    process.pause(forMs)
+    // And whoever has its tasks by then has something to do meanwhile.
+    const soonMs = this.#random.next() * BUSY_MS_MAX
+    scheduler.after(forMs + soonMs, undefined, 'input', () => this.#burst(this.#random.below(4)))
+    if (!this.#random.chance(0.6)) return
+    scheduler.after(forMs + this.#random.next() * STUTTER_MS_MAX, undefined, 'pause again', () => {
+      if (!this.#world.faults.isHealed) process.pause(this.#pauseMs())
+    })
   }
 
   /** Short, or longer than its session. */

@@ -42,6 +42,7 @@ export class SimulatedWriter implements LogWriter {
   }
 
   append(append: Append): Promise<Appended> {
+    this.#parts.process.reach('append')
     return this.#once('append', () => this.#parts.broker.append(append))
   }
 

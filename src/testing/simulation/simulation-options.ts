@@ -17,9 +17,9 @@ export interface SimulationOptions {
   readonly members?: number
   /** Of each input topic; 1 to 4 unless told. */
   readonly partitions?: number
-  /** How often `input` is called; 10 to 40 unless told. */
+  /** How often `input` is called; 10 to 60 unless told. */
   readonly inputs?: number
-  /** Steps of chaos; 300 to 1,200 unless told. */
+  /** Steps of chaos; 300 to 1,800 unless told. */
   readonly steps?: number
   /** The faults from which the seed may pick; all of them unless told. */
   readonly faults?: readonly FaultName[]
@@ -41,6 +41,8 @@ export interface ExpandedOptions {
   readonly steps: number
   readonly log: 'one-step' | 'transactional'
   readonly guarantee: Guarantee
+  /** Two processes and one task a sub-topology, of which one stands still in its commits while the other goes on. */
+  readonly isDuel: boolean
   readonly standbys: number
   readonly commitIntervalMs: number
   readonly transactionTimeoutMs: number
@@ -61,21 +63,33 @@ const MODES = [
   ['transactional', 'exactly-once'],
   ['transactional', 'exactly-once'],
   ['transactional', 'at-least-once'],
+  ['transactional', 'at-least-once'],
   ['one-step', 'exactly-once'],
 ] as const
+
+/** What needs a pause inside of a commit, and somebody else who is well, hides among other faults. */
+const DUEL_CHANCE = 0.25
+const DUEL: ReadonlySet<FaultName> = new Set<FaultName>([
+  'pause-in-commit',
+  'join',
+  'duplicate-input',
+  'disorder',
+])
 
 /** Everything is drawn, told or not: what is told moves nothing else. */
 export function expandOptions(options: SimulationOptions, random: SeededRandom): ExpandedOptions {
   const sessionTimeoutMs = random.pick([300, 600, 1_500]) ?? 600
   const members = random.pick([1, 2, 2, 3]) ?? 2
   const partitions = random.pick([1, 1, 2, 3, 4]) ?? 1
-  const inputs = random.between(10, 40)
-  const steps = random.between(300, 1_200)
+  const inputs = random.between(10, 60)
+  const steps = random.between(300, 1_800)
   const [log, guarantee] = random.pick(MODES) ?? MODES[0]
+  const isDuel = random.chance(DUEL_CHANCE)
   return {
     seed: options.seed,
-    members: options.members ?? members,
-    partitions: options.partitions ?? partitions,
+    isDuel,
+    members: options.members ?? (isDuel ? 2 : members),
+    partitions: options.partitions ?? (isDuel ? 1 : partitions),
     inputs: options.inputs ?? inputs,
     steps: options.steps ?? steps,
     log: options.log ?? log,
@@ -85,7 +99,7 @@ export function expandOptions(options: SimulationOptions, random: SeededRandom):
     transactionTimeoutMs: random.pick([400, 1_500, 4_000]) ?? 1_500,
     replyTimeoutMs: random.pick([20, 80, 250]) ?? 80,
     inputGapMs: Math.ceil(sessionTimeoutMs * (random.pick([0.05, 0.2, 0.6]) ?? 0.2)),
-    faultEverySteps: random.pick([15, 40, 80]) ?? 40,
+    faultEverySteps: random.pick([20, 60, 150, 400]) ?? 40,
     limits: {
       sessionTimeoutMs,
       rebalanceTimeoutMs: sessionTimeoutMs * 2,
@@ -96,6 +110,9 @@ export function expandOptions(options: SimulationOptions, random: SeededRandom):
       backoffMsMax: 200,
     },
     cacheBytesMax: random.pick([0, 200, 1_000_000]) ?? 0,
-    faults: drawFaults(random, options.faults ?? FAULTS),
+    faults: drawFaults(
+      random,
+      (options.faults ?? FAULTS).filter((name) => !isDuel || DUEL.has(name)),
+    ),
   }
 }

@@ -206,8 +206,12 @@ export class World {
       this.faults.count(`rebuilt ${happening.reason.split(':')[0]}`)
     else if (kind === 'restored') {
       if (happening.records > 0) this.faults.count('restored')
-    } else if (kind === 'rebalance' || kind === 'recovering' || kind === 'dead-letter') {
-      this.faults.count(kind)
-    }
+    } else if (kind === 'recovering') this.faults.count(`recovering ${codeOf(happening.cause)}`)
+    else if (kind === 'rebalance' || kind === 'dead-letter') this.faults.count(kind)
   }
+}
+
+function codeOf(error: unknown): string {
+  const hasCode = error instanceof Error && 'code' in error
+  return hasCode ? String(error.code) : String(error)
 }
