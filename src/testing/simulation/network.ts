@@ -11,6 +11,7 @@ import type { SeededRandom } from './seeded-random.ts'
 import { NEVER, type SimulatedProcess } from './simulated-process.ts'
 
 const LATENCY_MS_MAX = 1.5
+const SLOW_CHANCE = 0.02
 /** Requests after which everything counts. */
 const COMMITS: ReadonlySet<string> = new Set(['end', 'commit'])
 const LATE_MS_MAX = 3_000
@@ -79,7 +80,9 @@ export class Network {
     return atMs
   }
 
+  /** Mostly soon; at times nearly as long as anybody waits. */
   #latencyMs(): number {
-    return this.#random.next() * LATENCY_MS_MAX
+    const isSlow = !this.#faults.isHealed && this.#random.chance(SLOW_CHANCE)
+    return this.#random.next() * (isSlow ? this.#faults.replyTimeoutMs : LATENCY_MS_MAX)
   }
 }

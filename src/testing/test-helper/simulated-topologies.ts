@@ -13,7 +13,9 @@ import {
   StreamsBuilder,
   topic,
   tumbling,
+  type KeyValueStore,
   type ProcessorContext,
+  type PunctuationType,
   type StreamRecord,
   type Topology,
 } from '#topology'
@@ -213,32 +215,58 @@ function joining(): SimulatedTopology {
 
 // -------------------------------------------------------------- punctuating
 
-/** Says every so often, by the wall clock and by stream time, how many there were: processors by hand. */
-function punctuating(): SimulatedTopology {
-  const builder = new StreamsBuilder('punctuating')
+const EVERY_MS = 300
+
+/** Says every so often how many there were: a processor by hand. */
+function telling(name: string, type: PunctuationType, reference: Reference): SimulatedTopology {
+  const builder = new StreamsBuilder(name)
   const seen = store('seen', { key: string(), value: long() })
-  const tell = (context: ProcessorContext<string, string>, kind: string, nowMs: number): void => {
-    const stored = context.store('seen') as { get(key: string): number | undefined }
-    const value = `${kind} ${stored.get('all') ?? 0}`
-    context.forward({ key: 'all', value, timestampMs: nowMs, headers: [] })
-  }
   class Telling {
-    #context: ProcessorContext<string, string> | undefined
-    init(context: ProcessorContext<string, string>): void {
+    #context: ProcessorContext<string, number> | undefined
+    init(context: ProcessorContext<string, number>): void {
       this.#context = context
-      context.schedule(500, 'wall-clock', (nowMs) => tell(context, 'clock', nowMs))
-      context.schedule(300, 'stream-time', (nowMs) => tell(context, 'stream', nowMs))
+      context.schedule(EVERY_MS, type, (nowMs) => {
+        const value = this.#seen.get('all') ?? 0
+        context.forward({ key: 'all', value, timestampMs: nowMs, headers: [] })
+      })
     }
     process(_record: StreamRecord<string, string>): void {
-      const stored = this.#context?.store('seen') as {
-        get(key: string): number | undefined
-        put(key: string, value: number): void
-      }
-      stored.put('all', (stored.get('all') ?? 0) + 1)
+      this.#seen.put('all', (this.#seen.get('all') ?? 0) + 1)
+    }
+    get #seen(): KeyValueStore<string, number> {
+      return this.#context?.store('seen') as KeyValueStore<string, number>
     }
   }
-  builder.stream(words).process('telling', { seen }, Telling).to(texts)
-  return { name: 'punctuating', topology: builder.build(), options: { input: word } }
+  builder.stream(words).process('telling', { seen }, Telling).to(counts)
+  return { name, topology: builder.build(), options: { input: word, reference } }
+}
+
+/** By the wall clock: whether it is time only the journal knows. */
+const punctuating: Reference = () => {
+  let seen = 0
+  return {
+    take() {
+      seen += 1
+      return []
+    },
+    punctuate: (_name, timeMs) => [inputTo(counts, 'all', seen, timeMs)],
+  }
+}
+
+/** By stream time: on a grid that starts at 0, at most once a record, after it. */
+const scheduling: Reference = () => {
+  let seen = 0
+  let timeMs = -1
+  let dueMs = 0
+  return {
+    take({ timestampMs }) {
+      seen += 1
+      timeMs = Math.max(timeMs, timestampMs)
+      if (timeMs < dueMs) return []
+      dueMs = timeMs - (timeMs % EVERY_MS) + EVERY_MS
+      return [inputTo(counts, 'all', seen, timeMs)]
+    },
+  }
 }
 
 export const SIMULATED: readonly SimulatedTopology[] = [
@@ -246,7 +274,8 @@ export const SIMULATED: readonly SimulatedTopology[] = [
   reserving(),
   closing(),
   joining(),
-  punctuating(),
+  telling('punctuating', 'wall-clock', punctuating),
+  telling('scheduling', 'stream-time', scheduling),
 ]
 
 /** Which application a seed is about: each has its share. */

@@ -18,6 +18,8 @@ export interface ReferenceTask {
   take(record: TakenRecord): readonly SimulatedInput[]
   /** The same for a tick (R9): nothing came for so long that it was this late. */
   tick?(timeMs: number): readonly SimulatedInput[]
+  /** The same for a schedule that the wall clock has fired; its name is `<node>#<n>`. */
+  punctuate?(name: string, timeMs: number): readonly SimulatedInput[]
 }
 
 /** One fold a task, from its beginning; undefined: nothing is known of it. */

@@ -180,6 +180,9 @@ export class TaskReplay {
 
   #refer(step: TaskStep): readonly SimulatedInput[] {
     if (step.kind === 'tick') return this.#reference?.tick?.(step.timeMs) ?? []
+    if (step.kind === 'punctuate') {
+      return this.#reference?.punctuate?.(step.name, step.timeMs) ?? []
+    }
     if (step.kind !== 'record' || step.isRejected) return []
     const { key, value, timestampMs } = step.record
     const { topic } = step.input
