@@ -38,6 +38,13 @@ const COMMIT_STEPS: Readonly<Record<string, number>> = {
   'runtime:between-applies': 0.1,
   'runtime:after-apply': 0.1,
 }
+/** Steps that few runs come to, by how much more often a process ends there. */
+const RARE_STEPS: Readonly<Record<string, number>> = {
+  'runtime:window-close': 8,
+  'runtime:shutdown': 4,
+  'runtime:between-applies': 4,
+  'runtime:after-apply': 2,
+}
 const PAUSE_CHANCE = 0.03
 const STUTTER_MS_MAX = 4
 const BUSY_MS_MAX = 40
@@ -212,7 +219,7 @@ export class Chaos {
     if (faults.isHealed || process.isPaused || process.isGone) return
     if (options.isDuel && this.#world.living.some((other) => other.process.isPaused)) return
     const { crash = 0, 'pause-in-commit': pause = 0 } = faults.rates
-    if (this.#random.chance(crash * CRASH_CHANCE)) {
+    if (this.#random.chance(crash * CRASH_CHANCE * (RARE_STEPS[step] ?? 1))) {
       faults.count(`crash at ${step}`)
       scheduler.note(`crash at ${step}`, process)
       void member.crash()

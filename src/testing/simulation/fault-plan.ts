@@ -62,7 +62,7 @@ const RATES: Readonly<Record<FaultName, number>> = {
   'store-damaged': 0.5,
   'folder-lost': 0.15,
   'folder-stale': 0.3,
-  'stores-swapped': 0.3,
+  'stores-swapped': 0.8,
   'clock-skew': 0.5,
   'clock-jump': 1,
   'duplicate-input': 0.1,

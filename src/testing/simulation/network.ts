@@ -8,7 +8,7 @@ import { LogError } from '#log'
 import type { FaultPlan } from './fault-plan.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import { NEVER, type SimulatedProcess } from './simulated-process.ts'
+import { never, type SimulatedProcess } from './simulated-process.ts'
 
 const LATENCY_MS_MAX = 1.5
 const SLOW_CHANCE = 0.02
@@ -30,7 +30,7 @@ export class Network {
 
   /** Rejects with a retriable LOG_UNAVAILABLE when no answer came in time. */
   call<T>(from: SimulatedProcess, label: string, answer: () => T | Promise<T>): Promise<T> {
-    if (from.isGone) return NEVER
+    if (from.isGone) return never()
     // It stands still since a moment ago: what it was about to send leaves it afterwards.
     if (from.isPaused) return from.soon('send').then(() => this.call(from, label, answer))
     const fate = this.#faults.fateOf(label)

@@ -21,7 +21,7 @@ import {
 } from '#state'
 import { assert } from '#system'
 import type { FaultPlan } from './fault-plan.ts'
-import { NEVER, type SimulatedProcess } from './simulated-process.ts'
+import { never, type SimulatedProcess } from './simulated-process.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 const APPLY_MS_MAX = 1
@@ -144,7 +144,7 @@ export class SimulatedDisk {
 
   async #open(process: SimulatedProcess, location: StoreLocation): Promise<OpenedStore> {
     await process.soon('open store')
-    if (process.isGone) return NEVER
+    if (process.isGone) return never()
     if (this.#faults.happens('store-failed')) {
       throw new StateError('STORE_FAILED', 'the disk refused to open it')
     }
@@ -183,7 +183,7 @@ export class SimulatedDisk {
     changes: readonly StoreChange[],
     header: StoreHeader,
   ): Promise<void> {
-    if (process.isGone) return NEVER
+    if (process.isGone) return never()
     if (process.isPaused) {
       return process.soon('write').then(() => this.apply(file, process, changes, header))
     }

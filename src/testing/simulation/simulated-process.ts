@@ -11,7 +11,10 @@ import type { SeededRandom } from './seeded-random.ts'
 /** What `turn` and timers may be late by. */
 const JITTER_MS = 0.2
 
-export const NEVER: Promise<never> = new Promise(() => {})
+/** A new one each time: whoever waits for it is let go of with it. */
+export function never(): Promise<never> {
+  return new Promise(() => {})
+}
 
 export class SimulatedProcess implements Owner {
   readonly name: string
@@ -53,7 +56,7 @@ export class SimulatedProcess implements Owner {
   }
 
   soon(label: string): Promise<void> {
-    if (this.#isGone) return NEVER
+    if (this.#isGone) return never()
     return new Promise((resolve) => this.after(0, label, resolve))
   }
 
