@@ -42,7 +42,7 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   '@platformatic/kafka': ['src/log/kafka/'],
   '@standard-schema/spec': ['topology/', 'src/testing/'],
   'bun:ffi': [],
-  'bun:jsc': ['bench/'],
+  'bun:jsc': ['bench/', 'src/testing/simulation/scheduler.ts'],
   'bun:sqlite': [
     'src/log/sqlite/',
     'src/log/sqlite-log.ts',

@@ -54,7 +54,7 @@ test('an open transaction holds back committed readers and pending offsets, unti
   expect(counted).toEqual(['committed 1'])
   expect(partition.lastStableOffset).toBe(0)
   expect(stable).toEqual([])
-  while (await scheduler.step());
+  while (scheduler.step());
   expect(partition.read(0, 'read-committed', 1_000)).toMatchObject({ position: 2 })
   expect(partition.read(0, 'read-committed', 1_000).entries).toHaveLength(1)
   expect(stable).toEqual([1])
@@ -66,7 +66,7 @@ test('a new writer of the id ends what the old one left, which is refused from t
   const epoch = await broker.initWriter('w')
   await broker.produce('w', epoch, [append('a')])
   const next = broker.initWriter('w')
-  while (await scheduler.step());
+  while (scheduler.step());
   expect(await next).toBe(epoch + 1)
   expect(broker.partition(PLACE).read(0, 'read-committed', 1_000).entries).toEqual([])
   expect(() => broker.end('w', epoch, 'committed')).toThrow('a newer writer')
@@ -77,7 +77,7 @@ test('a transaction that nobody ends is aborted when its time is up', async () =
   const { broker, scheduler, counted } = await opened()
   const epoch = await broker.initWriter('w')
   await broker.produce('w', epoch, [append('a')])
-  while (await scheduler.step());
+  while (scheduler.step());
   expect(counted).toEqual(['transaction timeout'])
   expect(broker.partition(PLACE).lastStableOffset).toBe(broker.partition(PLACE).endOffset)
 })

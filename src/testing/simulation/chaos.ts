@@ -83,7 +83,7 @@ export class Chaos {
     const endAt = scheduler.steps + options.steps
     this.#nextFaultAt = scheduler.steps + this.#gap()
     while (scheduler.steps < endAt) {
-      if (!(await scheduler.step())) break
+      if (!scheduler.step()) break
       this.#lookAtFailures()
       if (this.#random.chance(QUESTION_CHANCE)) this.#ask()
       if (scheduler.steps < this.#nextFaultAt) continue

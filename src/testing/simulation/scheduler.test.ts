@@ -3,11 +3,11 @@ import { Scheduler } from './scheduler.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedProcess } from './simulated-process.ts'
 
-async function drain(scheduler: Scheduler): Promise<void> {
-  while (await scheduler.step());
+function drain(scheduler: Scheduler): void {
+  while (scheduler.step());
 }
 
-test('what is due first happens first, of one time what was queued first, and all that follows before the next', async () => {
+test('what is due first happens first, of one time what was queued first, and all that follows before the next', () => {
   const scheduler = new Scheduler()
   const seen: string[] = []
   scheduler.after(5, undefined, 'b', () => seen.push('b'))
@@ -18,12 +18,12 @@ test('what is due first happens first, of one time what was queued first, and al
   })
   const cancel = scheduler.after(2, undefined, 'never', () => seen.push('never'))
   cancel()
-  await drain(scheduler)
+  drain(scheduler)
   expect(seen).toEqual(['a', 'after a', 'b', 'c'])
   expect([scheduler.nowMs, scheduler.steps]).toEqual([5, 3])
 })
 
-test('a paused process gets what was due afterwards, in order, but for what was cancelled meanwhile', async () => {
+test('a paused process gets what was due afterwards, in order, but for what was cancelled meanwhile', () => {
   const scheduler = new Scheduler()
   const process = new SimulatedProcess('p', scheduler, new SeededRandom(1), 1_000)
   const seen: string[] = []
@@ -34,18 +34,18 @@ test('a paused process gets what was due afterwards, in order, but for what was 
     if (name === 'b') scheduler.after(20, undefined, 'cancel', cancel)
   }
   process.pause(50)
-  await drain(scheduler)
+  drain(scheduler)
   expect(seen.map((one) => one.split('@')[1])).toEqual(['50', '50', '100'])
   expect(seen.map((one) => one[0]).sort()).toEqual(['a', 'c', 'd'])
 })
 
-test('a process that is gone gets nothing any more', async () => {
+test('a process that is gone gets nothing any more', () => {
   const scheduler = new Scheduler()
   const process = new SimulatedProcess('p', scheduler, new SeededRandom(1), 1_000)
   const seen: string[] = []
   process.after(5, 'late', () => seen.push('late'))
   scheduler.after(1, undefined, 'crash', () => process.crash())
-  await drain(scheduler)
+  drain(scheduler)
   expect(seen).toEqual([])
 })
 
@@ -53,7 +53,7 @@ test('the trace hash tells two runs apart by what, when and whose', async () => 
   const hashOf = async (...steps: readonly (readonly [number, string])[]): Promise<string> => {
     const scheduler = new Scheduler()
     for (const [atMs, label] of steps) scheduler.after(atMs, undefined, label, () => {})
-    await drain(scheduler)
+    drain(scheduler)
     return scheduler.traceHash
   }
   const first = await hashOf([1, 'a'], [2, 'b'])

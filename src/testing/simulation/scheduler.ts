@@ -4,7 +4,8 @@
  * Invariant: nothing happens but what is taken from the queue, one after the other, and all that follows from it without
  * waiting is over before the next is taken. So a run is a function of its seed, and its trace hash says so.
  */
-import { assert, systemClock, type CancelTimer } from '#system'
+import { drainMicrotasks } from 'bun:jsc'
+import { assert, type CancelTimer } from '#system'
 
 /** Whose completion it is: a process that is paused gets it later, one that is gone never does. */
 export interface Owner {
@@ -62,10 +63,10 @@ export class Scheduler {
   }
 
   /** Takes what comes next, and lets all that follows from it happen; false: nothing is left. */
-  async step(): Promise<boolean> {
+  step(): boolean {
+    // What was begun from outside may not have come to its first wait.
+    if (this.#heap.length === 0) drainMicrotasks()
     for (;;) {
-      // What was begun from outside may not have come to its first wait.
-      if (this.#heap.length === 0) await systemClock.turn()
       const entry = this.#pop()
       if (entry === undefined) return false
       const { run, owner, label } = entry
@@ -74,7 +75,7 @@ export class Scheduler {
       if (owner?.holdsBack(() => this.#queue(entry)) === true) continue
       this.#note(label, owner)
       run()
-      await systemClock.turn()
+      drainMicrotasks()
       return true
     }
   }

@@ -55,7 +55,7 @@ export async function simulate(
     trace: options.trace,
   })
   await new Chaos(world, options.input).run()
-  await heal(world)
+  heal(world)
   await world.stores.all()
   await world.outputs?.replay(random.fork('replay'))
   const { scheduler, violations, faults } = world

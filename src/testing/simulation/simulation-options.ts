@@ -17,9 +17,9 @@ export interface SimulationOptions {
   readonly members?: number
   /** Of each input topic; 1 to 4 unless told. */
   readonly partitions?: number
-  /** How often `input` is called; 10 to 60 unless told. */
+  /** How often `input` is called; 10 to 50 unless told. */
   readonly inputs?: number
-  /** Steps of chaos; 300 to 1,800 unless told. */
+  /** Steps of chaos; 300 to 1,500 unless told. */
   readonly steps?: number
   /** The faults from which the seed may pick; all of them unless told. */
   readonly faults?: readonly FaultName[]
@@ -81,8 +81,8 @@ export function expandOptions(options: SimulationOptions, random: SeededRandom):
   const sessionTimeoutMs = random.pick([300, 600, 1_500]) ?? 600
   const members = random.pick([1, 2, 2, 3]) ?? 2
   const partitions = random.pick([1, 1, 2, 3, 4]) ?? 1
-  const inputs = random.between(10, 60)
-  const steps = random.between(300, 1_800)
+  const inputs = random.between(10, 50)
+  const steps = random.between(300, 1_500)
   const [log, guarantee] = random.pick(MODES) ?? MODES[0]
   const isDuel = random.chance(DUEL_CHANCE)
   return {

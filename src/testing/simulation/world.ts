@@ -51,6 +51,7 @@ export class World {
   readonly members: SimulatedMember[] = []
   readonly #reference: Reference | undefined
   readonly #network: Network
+  readonly #writer = new RecordBatchWriter()
   readonly #taskOptions: TaskOptions
   readonly #disks = new Map<string, SimulatedDisk>()
   readonly #outside: SimulatedProcess
@@ -145,7 +146,7 @@ export class World {
   }
 
   append({ topic, key, value, timestampMs = this.nowMs }: SimulatedInput, partition: number): void {
-    const writer = new RecordBatchWriter()
+    const writer = this.#writer
     writer.add(timestampMs, key, value, [])
     this.broker.append({ topic, partition, bytes: writer.finish(), count: 1 })
   }
@@ -155,7 +156,7 @@ export class World {
     const settled = new Set<string>()
     const over = (): void => void settled.add('over')
     promise.then(over, over)
-    while (settled.size === 0 && (await this.scheduler.step()));
+    while (settled.size === 0 && this.scheduler.step());
     return promise
   }
 

@@ -215,8 +215,10 @@ const HEADER = {
   appliedAtMs: 0,
 }
 
+/** Empty between two batches. */
+const writer = new RecordBatchWriter()
+
 function batchOf(input: TopicPartition, record: PlainRecord): Parameters<Task['add']>[0] {
-  const writer = new RecordBatchWriter()
   const { key, value, timestampMs, headers, offset } = record
   writer.add(timestampMs, nullable(key), nullable(value), headers)
   const bytes = writer.finish()
