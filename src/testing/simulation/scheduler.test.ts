@@ -23,6 +23,22 @@ test('what is due first happens first, of one time what was queued first, and al
   expect([scheduler.nowMs, scheduler.steps]).toEqual([5, 3])
 })
 
+test('what was begun from outside comes to its first wait before the queue is looked at', async () => {
+  const scheduler = new Scheduler()
+  const cancel = scheduler.after(1, undefined, 'cancelled', () => {})
+  cancel()
+  let isDone = false
+  const begin = async (): Promise<void> => {
+    await Promise.resolve()
+    await new Promise<void>((resolve) => scheduler.after(1, undefined, 'awaited', resolve))
+    isDone = true
+  }
+  const begun = begin()
+  drain(scheduler)
+  expect(isDone).toBe(true)
+  await begun
+})
+
 test('a paused process gets what was due afterwards, in order, but for what was cancelled meanwhile', () => {
   const scheduler = new Scheduler()
   const process = new SimulatedProcess('p', scheduler, new SeededRandom(1), 1_000)

@@ -65,7 +65,7 @@ export class Scheduler {
   /** Takes what comes next, and lets all that follows from it happen; false: nothing is left. */
   step(): boolean {
     // What was begun from outside may not have come to its first wait.
-    if (this.#heap.length === 0) drainMicrotasks()
+    drainMicrotasks()
     for (;;) {
       const entry = this.#pop()
       if (entry === undefined) return false
