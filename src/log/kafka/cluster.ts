@@ -4,7 +4,8 @@
  * Invariant: what is remembered here may be out of date, never made up: every answer came from a broker, and an error that says
  * otherwise makes it forgotten.
  */
-import { apiVersionsV3, type Connection, findCoordinatorV4, metadataV12 } from '@platformatic/kafka'
+import type * as kafka from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 import { type Clock, delay, jitteredBackoffMs, type Random } from '#system'
 
 import { LogError, type TopicPartition } from '../log.ts'
@@ -14,6 +15,9 @@ import { answerOf, asLogError, kafkaError, NO_ERROR } from './errors.ts'
 import { isUnknownTopic, type KnownTopic, Metadata } from './metadata.ts'
 import { RefreshPace } from './refresh-pace.ts'
 import type { BrokerAddress, KafkaOptions } from './kafka-options.ts'
+import { client } from './client.ts'
+
+const { apiVersionsV3, findCoordinatorV4, metadataV12 } = client
 
 /** A broker serves one connection strictly one request at a time, so purposes never share one. */
 export type Purpose = 'fetch' | 'produce' | 'transaction' | 'group' | 'join' | 'heartbeat' | 'admin'
@@ -298,7 +302,7 @@ class BrokerCluster implements Cluster {
     return found.nodeId
   }
 
-  async #learn(topics: readonly string[]): Promise<metadataV12.MetadataResponse> {
+  async #learn(topics: readonly string[]): Promise<kafka.metadataV12.MetadataResponse> {
     const answer = await this.#ask((connection) =>
       answerOf(metadataV12.api.async(connection, [...topics], false, false)),
     )

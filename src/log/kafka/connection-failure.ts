@@ -4,11 +4,13 @@
  * Invariant: no line holds a password, a key, or anything that the client library printed of them, and no cause is attached
  * that might.
  */
-import { AuthenticationError, NetworkError, UserError } from '@platformatic/kafka'
 
 import { LogError } from '../log.ts'
 import { codeIn, errorName } from './errors.ts'
 import type { BrokerAddress, KafkaOptions } from './kafka-options.ts'
+import { client } from './client.ts'
+
+const { AuthenticationError, NetworkError, UserError } = client
 
 /** What OpenSSL calls a certificate that nobody we trust vouches for. */
 const UNTRUSTED: ReadonlySet<string> = new Set([

@@ -3,13 +3,14 @@
  *
  * Invariant: a connection on which anything went wrong is never used again, and every exchange ends by its deadline.
  */
-import { Connection, type ConnectionOptions } from '@platformatic/kafka'
+import type { Connection, ConnectionOptions } from '@platformatic/kafka'
 import { type Clock, delay, jitteredBackoffMs, type Random } from '#system'
 
 import { LogError } from '../log.ts'
 import { connectionFailure } from './connection-failure.ts'
 import { isConnectionError } from './errors.ts'
 import type { BrokerAddress, KafkaOptions } from './kafka-options.ts'
+import { client } from './client.ts'
 
 /** Time-outs are ours, by the injected clock; the library's own, which it cannot do without, never comes. */
 const NEVER_MS = 2 ** 31 - 1
@@ -131,7 +132,7 @@ export class Connections {
     const waitMs = slot.notBeforeMs - clock.elapsedMs()
     if (waitMs > 0) await delay(clock, waitMs, this.#closing.signal)
     this.#assertOpen(slot)
-    const connection = new Connection(kafka.clientId ?? 'millrace', {
+    const connection = new client.Connection(kafka.clientId ?? 'millrace', {
       ...securityOptions(kafka),
       connectTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: NEVER_MS,

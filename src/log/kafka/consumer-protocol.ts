@@ -10,15 +10,17 @@
  * The broker tells a group's generation to nobody outside of it: ours is in the assignment because whoever describes the group
  * has no other way to learn it.
  */
-import {
+import { Buffer } from 'node:buffer'
+
+import type { MemberAssignment, MemberSubscription, TopicPartition } from '../log.ts'
+import { client } from './client.ts'
+
+const {
   decodeConsumerProtocolAssignment,
   decodeConsumerProtocolSubscription,
   encodeConsumerProtocolAssignment,
   encodeConsumerProtocolSubscription,
-} from '@platformatic/kafka'
-import { Buffer } from 'node:buffer'
-
-import type { MemberAssignment, MemberSubscription, TopicPartition } from '../log.ts'
+} = client
 
 /** The protocol type of everything that reads topics by groups: tools know the format by it. */
 export const PROTOCOL_TYPE = 'consumer'

@@ -8,7 +8,6 @@
  * JoinGroup and SyncGroup wait for other members, up to the rebalance timeout: they have a connection of this member's own,
  * because a broker serves a connection one request at a time. Heartbeats have another, and go on meanwhile.
  */
-import { heartbeatV4, joinGroupV9, leaveGroupV5, syncGroupV5 } from '@platformatic/kafka'
 
 import type {
   GroupTransport,
@@ -31,6 +30,9 @@ import {
 } from './consumer-protocol.ts'
 import { askCoordinator, type CoordinatorCall } from './coordinator-call.ts'
 import { CODE, kafkaError, NO_ERROR } from './errors.ts'
+import { client } from './client.ts'
+
+const { heartbeatV4, joinGroupV9, leaveGroupV5, syncGroupV5 } = client
 
 /** The answers of a broker that are refusals to the member, not failures of the request. */
 const REFUSALS: ReadonlyMap<number, Refused['refused']> = new Map([

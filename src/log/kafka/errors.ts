@@ -3,7 +3,11 @@
  *
  * Invariant: a LogError made here is `retriable` exactly if the same request may succeed later without anybody's help.
  */
-import {
+
+import { LogError, type LogErrorCode, type TopicPartition } from '../log.ts'
+import { client } from './client.ts'
+
+const {
   AuthenticationError,
   GenericError,
   NetworkError,
@@ -12,9 +16,7 @@ import {
   protocolErrorsCodesById,
   ResponseError,
   UserError,
-} from '@platformatic/kafka'
-
-import { LogError, type LogErrorCode, type TopicPartition } from '../log.ts'
+} = client
 
 export const NO_ERROR = 0
 

@@ -14,13 +14,16 @@
  *
  * Invariant: records come out as they are, undecoded, each partition's in one piece that keeps nothing else in memory.
  */
-import { apiVersionsV3, type Connection, type Reader, Writer } from '@platformatic/kafka'
+import type { Connection, Reader } from '@platformatic/kafka'
 import { asBuffer, ByteWriter, readInt64 } from '#system'
 import { Buffer } from 'node:buffer'
 
 import type { Isolation } from '../log.ts'
 import type { AbortedTransaction } from './read-committed.ts'
 import { CODE, kafkaError } from './errors.ts'
+import { client } from './client.ts'
+
+const { apiVersionsV3, Writer } = client
 
 const FETCH_KEY = 1
 const VERSION_MIN = 13

@@ -3,12 +3,7 @@
  *
  * Invariant: a group that does not exist is absent; one whose coordinator does not answer is an error, never absent.
  */
-import {
-  consumerGroupDescribeV0,
-  describeGroupsV5,
-  listGroupsV5,
-  metadataV12,
-} from '@platformatic/kafka'
+import type * as kafka from '@platformatic/kafka'
 
 import type { GroupDescription } from '../log.ts'
 import { ANY_BROKER, type Cluster } from './cluster.ts'
@@ -21,6 +16,9 @@ import {
 } from './consumer-protocol.ts'
 import { askCoordinator } from './coordinator-call.ts'
 import { answerOf, CODE, kafkaError, NO_ERROR } from './errors.ts'
+import { client } from './client.ts'
+
+const { consumerGroupDescribeV0, describeGroupsV5, listGroupsV5, metadataV12 } = client
 
 const REQUEST_TIMEOUT_MS = 10_000
 const DEADLINE_MS = 20_000
@@ -29,8 +27,8 @@ const DEAD = 'Dead'
 /** What the log contract says where the group's own generation is told to nobody outside of it. */
 const UNKNOWN_GENERATION = -1
 
-type ClassicGroup = describeGroupsV5.DescribeGroupsResponseGroup
-type ConsumerGroup = consumerGroupDescribeV0.ConsumerGroupDescribeResponseGroup
+type ClassicGroup = kafka.describeGroupsV5.DescribeGroupsResponseGroup
+type ConsumerGroup = kafka.consumerGroupDescribeV0.ConsumerGroupDescribeResponseGroup
 
 export async function describeGroups(
   cluster: Cluster,

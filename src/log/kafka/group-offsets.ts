@@ -4,7 +4,7 @@
  * Invariant: unless it is asked for without, an offset that is read is stable: what an open transaction may still change is
  * waited for (R3).
  */
-import { offsetCommitV9, offsetFetchV9 } from '@platformatic/kafka'
+import type * as kafka from '@platformatic/kafka'
 
 import {
   type CommittedOffset,
@@ -19,6 +19,9 @@ import type { Cluster } from './cluster.ts'
 import { askCoordinator } from './coordinator-call.ts'
 import { refusalOf } from './coordinator.ts'
 import { CODE, kafkaError, NO_ERROR } from './errors.ts'
+import { client } from './client.ts'
+
+const { offsetCommitV9, offsetFetchV9 } = client
 
 const REQUEST_TIMEOUT_MS = 10_000
 /** A writer that died inside a transaction holds offsets back until its time-out and the broker's check, 10 s each. */
@@ -130,7 +133,7 @@ export async function commitOffsets(
   })
 }
 
-type Answer = offsetCommitV9.OffsetCommitResponse
+type Answer = kafka.offsetCommitV9.OffsetCommitResponse
 
 function firstError(
   answer: Answer,

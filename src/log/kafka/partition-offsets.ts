@@ -3,16 +3,14 @@
  *
  * Invariant: every answer comes from the broker that led the partition when it was given.
  */
-import {
-  type Connection,
-  deleteRecordsV2,
-  listOffsetsV7,
-  offsetForLeaderEpochV4,
-} from '@platformatic/kafka'
+import type { Connection } from '@platformatic/kafka'
 
 import type { Isolation, TopicPartition } from '../log.ts'
 import type { Cluster, PartitionLeader } from './cluster.ts'
 import { answerOf, CODE, isStaleLeader, kafkaError, NO_ERROR } from './errors.ts'
+import { client } from './client.ts'
+
+const { deleteRecordsV2, listOffsetsV7, offsetForLeaderEpochV4 } = client
 
 const REQUEST_TIMEOUT_MS = 10_000
 /** How long a partition may be without a leader before the caller hears of it. */

@@ -11,10 +11,13 @@
  *
  * Invariant: the answer has one entry a partition that was sent, whatever its code.
  */
-import { type API, createAPI, type Reader, Writer } from '@platformatic/kafka'
+import type * as kafka from '@platformatic/kafka'
 import type { Buffer } from 'node:buffer'
 
 import type { TopicPartition } from '../log.ts'
+import { client } from './client.ts'
+
+const { createAPI, Writer } = client
 
 const PRODUCE = 0
 const ACKS_ALL = -1
@@ -40,12 +43,16 @@ export interface ProduceAnswer extends TopicPartition {
   readonly leader: { readonly nodeId: number; readonly leaderEpoch: number } | undefined
 }
 
-export type ProduceApi = API<[ProduceRequest], readonly ProduceAnswer[]>
+export type ProduceApi = kafka.API<[ProduceRequest], readonly ProduceAnswer[]>
 
 export const produceV11: ProduceApi = createAPI(PRODUCE, 11, writeProduce, readProduce)
 export const produceV12: ProduceApi = createAPI(PRODUCE, 12, writeProduce, readProduce)
 
-export function writeProduce({ transactionalId, timeoutMs, batches }: ProduceRequest): Writer {
+export function writeProduce({
+  transactionalId,
+  timeoutMs,
+  batches,
+}: ProduceRequest): kafka.Writer {
   const topics = [...Map.groupBy(batches, ({ topic }) => topic)]
   return Writer.create()
     .appendString(transactionalId)
@@ -63,7 +70,7 @@ export function readProduce(
   _correlationId: number,
   _key: number,
   _version: number,
-  reader: Reader,
+  reader: kafka.Reader,
 ): readonly ProduceAnswer[] {
   const answers: ProduceAnswer[] = []
   reader.readArray(() => {
@@ -78,7 +85,7 @@ export function readProduce(
   return answers
 }
 
-function readPartition(topic: string, reader: Reader): ProduceAnswer {
+function readPartition(topic: string, reader: kafka.Reader): ProduceAnswer {
   const partition = reader.readInt32()
   const code = reader.readInt16()
   const baseOffset = Number(reader.readInt64())

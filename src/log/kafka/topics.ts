@@ -4,20 +4,23 @@
  * Invariant: a topic that was created is known to every broker that answers, and led, before the caller hears of it; one that
  * was deleted is known to none.
  */
-import {
-  ConfigResourceTypes,
-  ConfigSources,
-  createTopicsV7,
-  deleteTopicsV6,
-  describeConfigsV4,
-  metadataV12,
-} from '@platformatic/kafka'
+import type * as kafka from '@platformatic/kafka'
 
 import { LogError, type TopicConfig, type TopicDescription, type TopicSpec } from '../log.ts'
 import { checkTopicSpec } from '../topic-config.ts'
 import { ANY_BROKER, type Cluster } from './cluster.ts'
 import { answerOf, CODE, isRetriable, kafkaError, NO_ERROR } from './errors.ts'
 import { endOffset } from './partition-offsets.ts'
+import { client } from './client.ts'
+
+const {
+  ConfigResourceTypes,
+  ConfigSources,
+  createTopicsV7,
+  deleteTopicsV6,
+  describeConfigsV4,
+  metadataV12,
+} = client
 
 const REQUEST_TIMEOUT_MS = 30_000
 const LOOK_UP_TIMEOUT_MS = 5_000
@@ -25,7 +28,7 @@ const PATIENCE_MS = 60_000
 const CONFIG_OF_TOPIC = ConfigResourceTypes.TOPIC
 const SET_ON_TOPIC = ConfigSources.DYNAMIC_TOPIC_CONFIG
 
-type ListedTopic = metadataV12.MetadataResponse['topics'][number]
+type ListedTopic = kafka.metadataV12.MetadataResponse['topics'][number]
 
 export async function createTopics(
   cluster: Cluster,
@@ -110,7 +113,7 @@ async function untilEveryBroker(
   names: readonly string[],
   isSettled: (topic: ListedTopic) => boolean,
 ): Promise<void> {
-  const ask = (nodeId: number): Promise<metadataV12.MetadataResponse> =>
+  const ask = (nodeId: number): Promise<kafka.metadataV12.MetadataResponse> =>
     cluster.call(nodeId, 'admin', LOOK_UP_TIMEOUT_MS, (connection) =>
       answerOf(metadataV12.api.async(connection, [...names], false, false)),
     )

@@ -11,9 +11,12 @@
  *
  * Invariant: the requests of one column are never mixed with those of the other.
  */
-import { type API, createAPI, type Reader, Writer } from '@platformatic/kafka'
+import type * as kafka from '@platformatic/kafka'
 
 import type { OffsetCommit, TopicPartition } from '../log.ts'
+import { client } from './client.ts'
+
+const { createAPI, Writer } = client
 
 /** Who writes: an id that a coordinator gave, and which of the writers with this id. */
 export interface ProducerIdentity {
@@ -51,7 +54,7 @@ export interface TxnOffsetsRequest extends TransactionRequest {
   readonly offsets: readonly OffsetCommit[]
 }
 
-export const initProducerId: API<[InitRequest], IdentityAnswer> = createAPI(
+export const initProducerId: kafka.API<[InitRequest], IdentityAnswer> = createAPI(
   22,
   5,
   ({ transactionalId, timeoutMs, current }: InitRequest) =>
@@ -64,7 +67,7 @@ export const initProducerId: API<[InitRequest], IdentityAnswer> = createAPI(
   (_correlationId, _key, _version, reader) => ({ code: readCode(reader), ...readIdentity(reader) }),
 )
 
-export const addPartitionsToTxn: API<
+export const addPartitionsToTxn: kafka.API<
   [TransactionRequest & { readonly partitions: readonly TopicPartition[] }],
   readonly PartitionCode[]
 > = createAPI(
@@ -88,16 +91,18 @@ export const addPartitionsToTxn: API<
   readPartitionCodes,
 )
 
-export const addOffsetsToTxn: API<[TransactionRequest & { readonly groupId: string }], number> =
-  createAPI(
-    25,
-    4,
-    (request: TransactionRequest & { readonly groupId: string }) =>
-      writeTransaction(request).appendString(request.groupId).appendTaggedFields(),
-    (_correlationId, _key, _version, reader) => readCode(reader),
-  )
+export const addOffsetsToTxn: kafka.API<
+  [TransactionRequest & { readonly groupId: string }],
+  number
+> = createAPI(
+  25,
+  4,
+  (request: TransactionRequest & { readonly groupId: string }) =>
+    writeTransaction(request).appendString(request.groupId).appendTaggedFields(),
+  (_correlationId, _key, _version, reader) => readCode(reader),
+)
 
-export type TxnOffsetCommitApi = API<[TxnOffsetsRequest], readonly PartitionCode[]>
+export type TxnOffsetCommitApi = kafka.API<[TxnOffsetsRequest], readonly PartitionCode[]>
 export const txnOffsetCommitV4: TxnOffsetCommitApi = createAPI(
   28,
   4,
@@ -116,31 +121,35 @@ export interface EndRequest extends TransactionRequest {
 }
 
 /** Version 1 has no identity to give: the one that was used goes on. */
-export const endTxnV4: API<[EndRequest], IdentityAnswer> = createAPI(
+export const endTxnV4: kafka.API<[EndRequest], IdentityAnswer> = createAPI(
   26,
   4,
   writeEnd,
   (_correlationId, _key, _version, reader) => ({ code: readCode(reader), ...NO_PRODUCER }),
 )
-export const endTxnV5: API<[EndRequest], IdentityAnswer> = createAPI(
+export const endTxnV5: kafka.API<[EndRequest], IdentityAnswer> = createAPI(
   26,
   5,
   writeEnd,
   (_correlationId, _key, _version, reader) => ({ code: readCode(reader), ...readIdentity(reader) }),
 )
 
-function writeTransaction({ transactionalId, producerId, epoch }: TransactionRequest): Writer {
+function writeTransaction({
+  transactionalId,
+  producerId,
+  epoch,
+}: TransactionRequest): kafka.Writer {
   return Writer.create()
     .appendString(transactionalId)
     .appendInt64(BigInt(producerId))
     .appendInt16(epoch)
 }
 
-function writeEnd(request: EndRequest): Writer {
+function writeEnd(request: EndRequest): kafka.Writer {
   return writeTransaction(request).appendBoolean(request.commits).appendTaggedFields()
 }
 
-function writeTxnOffsets(request: TxnOffsetsRequest): Writer {
+function writeTxnOffsets(request: TxnOffsetsRequest): kafka.Writer {
   return Writer.create()
     .appendString(request.transactionalId)
     .appendString(request.groupId)
@@ -163,12 +172,12 @@ function writeTxnOffsets(request: TxnOffsetsRequest): Writer {
 }
 
 /** Every answer starts with how long the broker makes the client wait; then, where it has one for all, its code. */
-function readCode(reader: Reader): number {
+function readCode(reader: kafka.Reader): number {
   reader.skip(4)
   return reader.readInt16()
 }
 
-function readIdentity(reader: Reader): ProducerIdentity {
+function readIdentity(reader: kafka.Reader): ProducerIdentity {
   return { producerId: Number(reader.readInt64()), epoch: reader.readInt16() }
 }
 
@@ -176,7 +185,7 @@ function readPartitionCodes(
   _correlationId: number,
   _key: number,
   _version: number,
-  reader: Reader,
+  reader: kafka.Reader,
 ): readonly PartitionCode[] {
   reader.skip(4)
   const codes: PartitionCode[] = []
