@@ -45,6 +45,8 @@ export class Network {
         })
       }
       const arrive = async (): Promise<void> => {
+        // A join has a connection of its own, which ends with its sender: it never comes after the one of a successor.
+        if (label === 'join' && from.isGone) return
         try {
           const value = await answer()
           if (fate === 'answered') reply(() => resolve(value))
