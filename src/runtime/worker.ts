@@ -215,7 +215,7 @@ export class TaskWorker {
       await this.#commits.drain(this.#writer, this.#assignment, this.tasks.running)
     } catch (error) {
       // The cycle remembers the failure, and whoever comes next recovers from it.
-      if (!this.#mayFind(error)) throw error
+      if (!(error instanceof StateError) && !this.#mayFind(error)) throw error
     }
   }
 
