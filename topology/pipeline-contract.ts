@@ -101,6 +101,8 @@ export interface PipelineApi {
   readonly nextDueStreamTimeMs: number
   /** The task's stream time: highest timestamp processed or ticked; −1 at first. Set by the task before `process`. */
   streamTimeMs: number
+  /** Whose doing it is that one of these calls has just thrown: the node that last ran user code or a serde. */
+  readonly nodeAtWork: string | undefined
   /** Fires what is due (P1–P4); returns how many fired. Each wall-clock firing is reported for the journal. */
   punctuateStreamTime(): number
   punctuateWallClock(nowMs: number): readonly { readonly name: string; readonly timeMs: number }[]

@@ -125,6 +125,10 @@ export class Pipeline implements PipelineApi {
     return Math.min(this.#run.punctuations.nextStreamTimeMs, this.#time.nextDueByTick)
   }
 
+  get nodeAtWork(): string | undefined {
+    return this.#run.node
+  }
+
   get streamTimeMs(): number {
     return this.#run.streamTimeMs
   }

@@ -16,6 +16,11 @@ export class RunContext {
   partition: number = -1
   offset: number = -1
   headers: RecordHeaders = NO_HEADERS
+  /**
+   * The node that was last about to run user code or a serde: what throws next is its doing. Set by each node before it does,
+   * and again when its downstream returns to it.
+   */
+  node: string | undefined = undefined
   /** Time of the record that a user's processor looks at; what it puts into a store carries it. */
   timestampMs: number = -1
   /** The task's stream time; −1 at first. */

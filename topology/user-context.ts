@@ -64,6 +64,7 @@ export class UserContext implements ProcessorContext<unknown, unknown> {
     run.headers = record.headers
     try {
       child.process(record.key ?? null, record.value ?? null, record.timestampMs)
+      run.node = this.#node.name
     } finally {
       run.headers = headers
       run.timestampMs = timestampMs
@@ -88,8 +89,13 @@ export class UserContext implements ProcessorContext<unknown, unknown> {
   }
 
   schedule(everyMs: number, type: PunctuationType, punctuate: Punctuator): Cancellable {
-    const { punctuations } = this.#run
-    return punctuations.schedule(this.#node.name, everyMs, type, punctuate, this.wallClockMs)
+    const { name } = this.#node
+    const run = this.#run
+    const named: Punctuator = (nowMs) => {
+      run.node = name
+      punctuate(nowMs)
+    }
+    return run.punctuations.schedule(name, everyMs, type, named, this.wallClockMs)
   }
 
   store(name: string): unknown {

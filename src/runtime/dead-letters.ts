@@ -7,6 +7,7 @@
  *     __streams.errors.exception   class of the error       __streams.errors.topic       orders
  *     __streams.errors.message     its text                 __streams.errors.partition   3
  *     __streams.errors.stacktrace  its stack                __streams.errors.offset      1207
+ *     millrace-node                reserve
  *
  * What with these would be too large for its topic is cut until it fits, and says how much there was: first the value
  * (`millrace-value-bytes`), then the stack, the record's own headers (`millrace-headers`, how many) and the key
@@ -24,6 +25,8 @@ import type { TaskCollector } from './record-collector.ts'
 
 export const ERROR_HEADER_PREFIX = '__streams.errors.'
 export const VALUE_BYTES_HEADER = 'millrace-value-bytes'
+/** Kafka Streams names no node. */
+export const NODE_HEADER = 'millrace-node'
 const KEY_BYTES_HEADER = 'millrace-key-bytes'
 const HEADERS_HEADER = 'millrace-headers'
 
@@ -36,10 +39,15 @@ const HEADER_FRAME_BYTES = 10
 const TEXT_LENGTH_MAX = 4096
 const SHORT_TEXT_LENGTH_MAX = 128
 
+export interface DeadLetterOrigin extends TopicPartition {
+  /** Whose doing it was: the node that ran user code or a serde when it failed. */
+  readonly node: string
+}
+
 export function addDeadLetter(
   collector: TaskCollector,
   topic: string,
-  origin: TopicPartition,
+  origin: DeadLetterOrigin,
   record: RawRecord,
   error: unknown,
 ): void {
@@ -102,7 +110,7 @@ function lengthHeader(name: string, length: number): RecordHeader {
 }
 
 function errorHeaders(
-  origin: TopicPartition,
+  origin: DeadLetterOrigin,
   offset: number,
   error: unknown,
   textLengthMax: number,
@@ -116,10 +124,11 @@ function errorHeaders(
     partition: String(origin.partition),
     offset: String(offset),
   }
-  return Object.entries(texts).map(([part, text]) => [
+  const errors = Object.entries(texts).map(([part, text]): RecordHeader => [
     `${ERROR_HEADER_PREFIX}${part}`,
     text === undefined ? null : Buffer.from(text.slice(0, textLengthMax)),
   ])
+  return [...errors, [NODE_HEADER, Buffer.from(origin.node.slice(0, textLengthMax))]]
 }
 
 /** Anything can be thrown. */

@@ -84,6 +84,7 @@ describe('a record is a savepoint (R15)', () => {
       ['__streams.errors.topic', 'a'],
       ['__streams.errors.partition', '0'],
       ['__streams.errors.offset', '1'],
+      ['millrace-node', 'failing'],
     ])
   })
 

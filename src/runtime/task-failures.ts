@@ -14,7 +14,7 @@ import type { TaskCollector } from './record-collector.ts'
 import { isBufferFull } from './record-queue.ts'
 import type { TaskInput } from './task-input.ts'
 import { TaskError, type TaskErrorCode } from './task-error.ts'
-import type { ErrorPolicy, TaskSetup } from './task-options.ts'
+import type { ErrorPolicy, TaskOptions, TaskSetup } from './task-options.ts'
 
 export class TaskFailures {
   readonly window: FailureWindow = new FailureWindow()
@@ -22,21 +22,42 @@ export class TaskFailures {
   records: number = 0
   readonly #applicationId: string
   readonly #taskId: string
+  readonly #options: TaskOptions
   readonly #observer: Observer
   readonly #collector: TaskCollector
 
-  constructor({ identity, observer = noObserver }: TaskSetup, collector: TaskCollector) {
+  constructor({ identity, options, observer = noObserver }: TaskSetup, collector: TaskCollector) {
     this.#applicationId = identity.applicationId
     this.#taskId = identity.taskId
+    this.#options = options
     this.#observer = observer
     this.#collector = collector
   }
 
-  /**
-   * Passes over the head as the policy says; a TaskError, with nothing changed, if the task is to stop at it, as it always is
-   * at a full buffer.
-   */
-  passOver(head: TaskInput, error: unknown, policy: ErrorPolicy, code: TaskErrorCode): void {
+  /** Each passes over the head as the policy says, or throws a TaskError with nothing changed if the task is to stop at it. */
+  decoding(head: TaskInput, error: unknown): void {
+    this.#passOver(head, head.source.name, error, this.#options.onDecodeError, 'DECODE_FAILED')
+  }
+
+  /** `node`: whose doing it was; the source's, if none was reached. */
+  processing(head: TaskInput, error: unknown, node: string = head.source.name): void {
+    this.#passOver(head, node, error, this.#options.onProcessingError, 'PROCESSING_FAILED')
+  }
+
+  /** R14. */
+  tooFarAhead(head: TaskInput): void {
+    const error = tooFarAhead(head, this.#taskId)
+    this.#passOver(head, head.source.name, error, 'dead-letter', 'TIMESTAMP_TOO_FAR')
+  }
+
+  /** At a full buffer it always stops. */
+  #passOver(
+    head: TaskInput,
+    node: string,
+    error: unknown,
+    policy: ErrorPolicy,
+    code: TaskErrorCode,
+  ): void {
     const taskId = this.#taskId
     const at = { ...head.input, offset: head.raw.offset }
     const { name, message } = describeError(error)
@@ -54,7 +75,7 @@ export class TaskFailures {
     const topic = deadLetterTopicOf(applicationId)
     this.#collector.savepoint()
     try {
-      addDeadLetter(this.#collector, topic, head.input, head.raw, error)
+      addDeadLetter(this.#collector, topic, { ...head.input, node }, head.raw, error)
     } catch (failure) {
       const text = `${where}: ${message}; and its dead letter: ${describeError(failure).message}`
       throw new TaskError(code, text, options)
@@ -76,7 +97,7 @@ export function betweenRecords(taskId: string, cause: unknown): TaskError {
 }
 
 /** R14: the error in the dead letter of a record from too far ahead. */
-export function tooFarAhead(head: TaskInput, taskId: string): TaskError {
+function tooFarAhead(head: TaskInput, taskId: string): TaskError {
   const message =
     `timestamp ${head.timestampMs} is more than ${head.maxAdvanceMs} ms ahead of stream time and ` +
     `clock: correct what sends it, or raise maxAdvanceMs of ${head.source.name}`

@@ -26,11 +26,10 @@ import { PartitionGroup } from './partition-group.ts'
 import { TaskCollector } from './record-collector.ts'
 import { isUsersError } from './record-queue.ts'
 import type { ProgressOf, SealedTask, StepResult, TaskApi, TaskState } from './task-contract.ts'
-import type { TaskErrorCode } from './task-error.ts'
-import { TaskFailures, betweenRecords, tooFarAhead } from './task-failures.ts'
+import { TaskFailures, betweenRecords } from './task-failures.ts'
 import { taskInputs, type TaskInput } from './task-input.ts'
 import { TaskLifecycle } from './task-lifecycle.ts'
-import type { ErrorPolicy, TaskSetup } from './task-options.ts'
+import type { TaskSetup } from './task-options.ts'
 import { TaskSeal } from './task-seal.ts'
 import { createTaskPipeline } from './task-pipeline.ts'
 import { taskStoresOf } from './task-stores.ts'
@@ -317,7 +316,8 @@ export class Task implements TaskApi {
   #take(queue: TaskInput): void {
     this.#current = queue
     if (queue.kind === 'failed') {
-      this.#passOver(queue, queue.error, this.#setup.options.onDecodeError, 'DECODE_FAILED')
+      this.#failures.decoding(queue, queue.error)
+      this.#taken(queue, false)
       return
     }
     if (queue.timestampMs > this.#pipeline.streamTimeMs + queue.maxAdvanceMs) {
@@ -332,7 +332,8 @@ export class Task implements TaskApi {
     } catch (error) {
       this.#layer.rollback()
       if (!isUsersError(error)) throw error
-      this.#passOver(queue, error, this.#setup.options.onProcessingError, 'PROCESSING_FAILED')
+      this.#failures.processing(queue, error, this.#pipeline.nodeAtWork)
+      this.#taken(queue, false)
       return
     }
     this.#failures.window.succeeded()
@@ -362,16 +363,10 @@ export class Task implements TaskApi {
     const aheadOfMs = Math.max(this.#pipeline.streamTimeMs, this.#setup.wallClockMs())
     if (queue.kind !== 'record' || queue.timestampMs <= aheadOfMs + queue.maxAdvanceMs) return false
     const { offset } = queue.raw
-    const error = tooFarAhead(queue, this.taskId)
-    this.#failures.passOver(queue, error, 'dead-letter', 'TIMESTAMP_TOO_FAR')
+    this.#failures.tooFarAhead(queue)
     this.#journal.reject(queue.index, offset)
     this.#taken(queue, false)
     return true
-  }
-
-  #passOver(queue: TaskInput, error: unknown, policy: ErrorPolicy, code: TaskErrorCode): void {
-    this.#failures.passOver(queue, error, policy, code)
-    this.#taken(queue, false)
   }
 
   #addLate(node: string, window: TimeWindow, key: unknown, value: unknown): void {

@@ -30,6 +30,7 @@ export class Aggregate implements Processor {
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     if (key === null || value === null) {
       this.#run.environment.dropped(this.name, 'null key or value')
       return

@@ -31,6 +31,7 @@ export class Dedupe implements Processor, TimeKeeper {
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     this.advanceTime(timestampMs)
     const id = this.#by(value, key) ?? null
     if (id === null) {

@@ -28,10 +28,12 @@ export class ProcessPairs implements Processor {
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     this.#run.timestampMs = timestampMs
     for (const pair of this.#processor.processPairs(value, key)) {
       this.#next.process(pair[0] ?? null, pair[1] ?? null, timestampMs)
       // Processors further down have had the context meanwhile.
+      this.#run.node = this.name
       this.#run.timestampMs = timestampMs
     }
   }

@@ -28,6 +28,7 @@ export class ProcessValues implements Processor {
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     this.#run.timestampMs = timestampMs
     const result = this.#processor.processValue(value, key)
     if (result !== undefined) this.#next.process(key, result, timestampMs)

@@ -38,6 +38,7 @@ export class Process implements Processor {
       timestampMs,
       headers: this.#run.headers,
     }
+    this.#run.node = this.name
     this.#run.timestampMs = timestampMs
     this.#context.inHand = record
     try {

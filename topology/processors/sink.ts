@@ -30,6 +30,7 @@ export class Sink implements Processor {
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     this.#collector.collect(
       this.#topicOf === undefined ? this.#topic : this.#topicOf(value, key),
       undefined,

@@ -26,6 +26,7 @@ export class StreamTableJoin implements Processor {
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     if (value === null || (key === null && !this.#left)) {
       this.#run.environment.dropped(this.name, 'null key or value')
       return

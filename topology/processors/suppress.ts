@@ -61,6 +61,7 @@ export class Suppress implements Processor, TimeKeeper {
   }
 
   #hold(key: unknown, value: unknown, timestampMs: number, oldValue: unknown): void {
+    this.#run.node = this.name
     const { topic, partition, offset, headers } = this.#run
     const timeMs =
       this.#node.until === 'window-closes' ? (key as Windowed<unknown>).window.endMs : timestampMs
@@ -85,6 +86,7 @@ export class Suppress implements Processor, TimeKeeper {
 
   /** U4: too many wait. */
   #relieve(): void {
+    this.#run.node = this.name
     if (this.#node.whenFull === 'shut-down') {
       const { records, bytes } = this.#store
       throw new TopologyError(
@@ -112,6 +114,7 @@ export class Suppress implements Processor, TimeKeeper {
     run.partition = context.partition
     run.offset = context.offset
     run.headers = context.headers
+    run.node = this.name
     this.#next.process(
       this.#key.decode(key),
       newValue === null ? null : this.#value.decode(newValue),

@@ -7,6 +7,7 @@
 import type { KeyValueTaskStore } from '#state'
 import type { Predicate } from '../node.ts'
 import type { Processor } from '../processor.ts'
+import type { RunContext } from '../run-context.ts'
 import { keyValueStore, type NodeOf, type Wiring } from '../wiring.ts'
 
 export class TableFilter implements Processor {
@@ -17,19 +18,22 @@ export class TableFilter implements Processor {
   readonly #sendsOldValues: boolean
   /** Downstream asks for it, or the record cache. */
   readonly #tellsOldValues: boolean
+  readonly #run: RunContext
   readonly #next: Processor
 
-  constructor(node: NodeOf<'table-filter'>, { stores, next }: Wiring) {
+  constructor(node: NodeOf<'table-filter'>, { run, stores, next }: Wiring) {
     this.name = node.name
     this.#predicate = node.predicate
     this.#keep = node.keep
     this.#store = node.store === undefined ? undefined : keyValueStore(stores, node.store)
     this.#sendsOldValues = node.sendsOldValues
     this.#tellsOldValues = node.sendsOldValues || node.emit === 'per-commit'
+    this.#run = run
     this.#next = next
   }
 
   process(key: unknown, value: unknown, timestampMs: number, oldValue: unknown): void {
+    this.#run.node = this.name
     const now = this.#passing(value, key)
     const before = this.#tellsOldValues ? this.#before(oldValue, key) : null
     if (this.#sendsOldValues && now === null && before === null) return

@@ -27,6 +27,7 @@ export class TableSource implements Processor {
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     if (key === null) {
       this.#run.environment.dropped(this.name, 'null key')
       return

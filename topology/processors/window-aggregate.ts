@@ -98,6 +98,7 @@ export class WindowAggregate implements Processor, TimeKeeper {
   }
 
   #add(startMs: number, key: unknown, value: unknown, timestampMs: number): void {
+    this.#run.node = this.name
     const { initial, add } = this.#adder
     const stored = this.#store.getTimed(key, startMs)
     let before: unknown = null
