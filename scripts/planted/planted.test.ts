@@ -69,7 +69,7 @@ describe('a planted bug', () => {
     } finally {
       await rm(copy, { recursive: true })
     }
-  })
+  }, 120_000)
 
   test('is not in the package, nor is what plants it', () => {
     const packed = Bun.spawnSync([process.execPath, 'pm', 'pack', '--dry-run'], { cwd: ROOT })

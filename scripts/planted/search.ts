@@ -3,7 +3,7 @@
  *
  *     MILLRACE_PLANTED=NAME bun --preload ./scripts/planted/preload.ts scripts/planted/search.ts FIRST SEEDS
  *
- * Seed FIRST comes first, then 1 to SEEDS.
+ * Seed FIRST comes first, then the others from 1 to SEEDS.
  *
  * Invariant: a rewrite that no longer fits what is around it is an error, not a finding.
  */
@@ -19,7 +19,8 @@ console.log(JSON.stringify(await search()))
 process.exit(0)
 
 async function search(): Promise<Search> {
-  const order = [first, ...Array.from({ length: seeds }, (_, n) => n + 1)]
+  const others = Array.from({ length: seeds }, (_, n) => n + 1).filter((seed) => seed !== first)
+  const order = [first, ...others]
   for (const [index, seed] of order.entries()) {
     const { name, topology, options } = simulatedBy(seed)
     const { violations } = await simulate(topology, { ...options, seed })
