@@ -10,6 +10,7 @@ import { KafkaProxy } from '#kafka-for-tests/proxy'
 import { Orders } from '../orders.ts'
 import { printTable, verdict, type Row } from '../report.ts'
 import { checkByConsole } from './console-check.ts'
+import { deadLetters } from './dead-letters.ts'
 import { Fleet, type Member } from './fleet.ts'
 import { Seeded } from './seeded.ts'
 import { holders, waitUntil } from './watch.ts'
@@ -182,7 +183,7 @@ async function conclude(drill: Drill): Promise<readonly Row[]> {
   const expected = { complete: true, accepted, stockNow, minutes, manyIngresses: true }
   const report = await checkByConsole(drill.log, drill.cluster.bootstrap, expected)
   if (stockNow.size === 0) drill.violate('no process says what is on the shelves')
-  violations.push(...report.violations)
+  violations.push(...report.violations, ...(await deadLetters(drill.log)))
   const rebuilt = fleet.complaints.filter((line) => line.includes('is rebuilt'))
   violations.push(...rebuilt.map((line) => `a store was wiped: ${line}`))
   return [
