@@ -87,24 +87,68 @@ const positionAt = (members: readonly Member[], instance: string, taskId: string
 /** Sub-topologies of stateful tasks, as many as each has partitions. */
 const widths = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 })
 
+/** All of them, each with 1 to 5 members. */
+function* groupsOfWidths(): Generator<readonly [counts: readonly number[], members: number]> {
+  let counts: readonly (readonly number[])[] = [[]]
+  for (let length = 1; length <= 4; length += 1) {
+    counts = counts.flatMap((each) => [1, 2, 3, 4, 5, 6].map((width) => [...each, width]))
+    for (const each of counts)
+      for (let members = 1; members <= 5; members += 1) yield [each, members]
+  }
+}
+
+/** By how many tasks of a sub-topology somebody has more than an even share, rounded up: the most there is. */
+function excess(
+  counts: readonly number[],
+  assigned: ReadonlyMap<string, AssignedTasks>,
+  members: number,
+): number {
+  const held = [...assigned.values()]
+  const most = counts.map((width, index) => {
+    const loads = held.map(
+      ({ active }) => active.filter((taskId) => taskId.startsWith(`${2 + index}_`)).length,
+    )
+    return Math.max(...loads) - Math.ceil(width / members)
+  })
+  return Math.max(...most)
+}
+
 describe('moves', () => {
   test('each sub-topology is spread by itself: what one does most is not left to one member', () => {
-    fc.assert(
-      fc.property(widths, fc.integer({ min: 1, max: 5 }), (counts, count) => {
-        const tasks = shapes(0, 0, counts)
-        const all = Array.from({ length: count }, (_, n) => member(`member-${n}`))
-        // One ran everything before the others came.
-        const [first = member('member-0'), ...others] = all
-        const told = [{ ...first, active: tasks.map(({ taskId }) => taskId) }, ...others]
+    for (const [counts, count] of groupsOfWidths()) {
+      const all = Array.from({ length: count }, (_, n) => member(`member-${n}`))
+      // One ran everything before the others came.
+      const tasks = shapes(0, 0, counts)
+      const [first = member('member-0'), ...others] = all
+      const told = [{ ...first, active: tasks.map(({ taskId }) => taskId) }, ...others]
+      const assigned = assignTasks(tasks, told, { standbys: 0 })
+      expect(excess(counts, assigned, count)).toBeLessThanOrEqual(1)
+    }
+  })
+
+  test('however many members have come one after the other, nobody has much more of a sub-topology', () => {
+    for (const [counts, count] of groupsOfWidths()) {
+      const tasks = shapes(0, 0, counts)
+      let told = [member('member-0')]
+      for (let joined = 1; ; joined += 1) {
         const assigned = assignTasks(tasks, told, { standbys: 0 })
-        for (const [index, width] of counts.entries()) {
-          const loads = [...assigned.values()].map(
-            ({ active }) => active.filter((taskId) => taskId.startsWith(`${2 + index}_`)).length,
-          )
-          expect(Math.max(...loads)).toBeLessThanOrEqual(Math.ceil(width / count) + 1)
-        }
-      }),
-    )
+        expect(excess(counts, assigned, joined)).toBeLessThanOrEqual(2)
+        if (joined === count) break
+        told = [...afterwards(told, assigned), member(`member-${joined}`)]
+      }
+    }
+  })
+
+  test('a third member of a group with two sub-topologies gets some of both', () => {
+    const tasks = shapes(0, 0, [4, 4])
+    let told = [member('a')]
+    for (const next of ['b', 'c', undefined]) {
+      const assigned = assignTasks(tasks, told, { standbys: 0 })
+      told = [...afterwards(told, assigned)]
+      if (next !== undefined) told.push(member(next))
+    }
+    const subTopologies = told.map(({ active }) => new Set(active.map((taskId) => taskId[0])).size)
+    expect(subTopologies).toEqual([2, 2, 2])
   })
 
   test('of several sub-topologies, too, only the tasks of a member that leaves move', () => {

@@ -194,19 +194,45 @@ function spread(tasks: readonly TaskShape[], seats: readonly Seat[]): void {
     seat.active.push(task)
   }
 
-  const left = tasks.filter((task) => {
-    const { taskId } = task
-    const holder = seats.find(
-      (seat) => seat.runsNow.has(taskId) && hasRoom(seat) && seat.isFresh(taskId),
-    )
-    if (holder !== undefined) give(task, holder)
-    return holder === undefined
-  })
+  const left = new Set(tasks)
+  for (const [index, seat] of seats.entries()) {
+    for (const task of inKeepingOrder(tasks, seat, index)) {
+      if (!left.has(task) || !hasRoom(seat)) continue
+      give(task, seat)
+      left.delete(task)
+    }
+  }
   for (const task of left) {
     const seat = best(seats.filter(hasRoom), (a, b) => compareForActive(task, a, b))
     assert(seat !== undefined, 'the quotas have room for every task')
     give(task, seat)
   }
+}
+
+/**
+ * What a seat runs, most wanted first: so that of whatever it keeps every sub-topology has its share. Where not all of it fits,
+ * each seat begins with another sub-topology than its neighbour, so that whoever takes the rest has some of each, too.
+ */
+function inKeepingOrder(
+  tasks: readonly TaskShape[],
+  seat: Seat,
+  index: number,
+): readonly TaskShape[] {
+  const held = new Map<number, TaskShape[]>()
+  for (const task of tasks) {
+    if (!seat.runsNow.has(task.taskId) || !seat.isFresh(task.taskId)) continue
+    const same = held.get(task.subTopology)
+    if (same === undefined) held.set(task.subTopology, [task])
+    else same.push(task)
+  }
+  const wanted = [...held.values()].flatMap((same, place) =>
+    same.map((task, rank) => ({
+      task,
+      share: (rank + 0.5) / same.length,
+      turn: (place + index) % held.size,
+    })),
+  )
+  return wanted.sort((a, b) => a.share - b.share || a.turn - b.turn).map(({ task }) => task)
 }
 
 function compareForActive(task: TaskShape, a: Seat, b: Seat): number {
