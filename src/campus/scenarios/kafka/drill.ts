@@ -11,6 +11,7 @@ import { Orders } from '../orders.ts'
 import { printTable, verdict, type Row } from '../report.ts'
 import { checkByConsole } from './console-check.ts'
 import { deadLetters } from './dead-letters.ts'
+import { keepEvidence } from './evidence.ts'
 import { Fleet, type Member } from './fleet.ts'
 import { Seeded } from './seeded.ts'
 import { holders, waitUntil } from './watch.ts'
@@ -162,6 +163,8 @@ export async function runDrill(plan: DrillPlan, options: DrillOptions): Promise<
       ...drained,
       ['took', `${Math.round(tookMs / 1000)} s`],
     ])
+    if (drill.violations.length > 0)
+      console.log(`  every record is kept in ${await keepEvidence(log, name)}`)
     for (const line of fleet.complaints.slice(0, COMPLAINTS_SHOWN)) console.log(`  said: ${line}`)
     return verdict(drill.violations)
   } finally {
